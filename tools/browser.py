@@ -1,6 +1,6 @@
 """The browser that the site's tests drive: find one, or get one.
 
-`python tools/browser.py` (what `make browser` runs) gets a Chromium where none is found. Other tools and tests ask
+`python tools/browser.py` (what `make browser` runs) gets a Chromium where none is found. Everybody else asks
 `find()`, which never installs anything.
 """
 
@@ -11,9 +11,10 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-# The first that runs is taken. On some Ubuntu machines `chromium-browser` only tells to install a snap: hence "runs".
+# The first that runs is taken: on some Ubuntu machines `chromium-browser` only tells to install a snap.
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 MAC_APPLICATIONS = (
     "Google Chrome.app/Contents/MacOS/Google Chrome",
@@ -29,22 +30,23 @@ def required() -> bool:
 
 def arguments() -> list[str]:
     """Command-line arguments that the browser needs on this machine."""
-    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+    quiet = ["--no-first-run", "--disable-sync", "--disable-background-networking"]
     # Chromium's sandbox refuses to start as root and in many containers; the pages are our own.
-    return ["--no-sandbox", *quiet] if required() or os.geteuid() == 0 else quiet
+    sandbox = ["--no-sandbox"] if required() or os.geteuid() == 0 else []
+    return [*sandbox, *quiet, "--disable-component-update"]
 
 
 @functools.cache
 def find() -> Path | None:
     """Return the path of a Chromium or Chrome that runs on this machine, or None.
 
-    Looks at the environment variable BROWSER_PATH, on the PATH, in the usual places of macOS, and at Playwright's own
-    download, in this order. Where BROWSER_PATH is set, nothing else is looked at.
+    Looks at the environment variable BROWSER_PATH, on the PATH, in the usual places of macOS, and at Playwright's
+    own download, in this order. Where BROWSER_PATH is set, nothing else is looked at.
     """
     return next((path for path in _candidates() if _runs(path)), None)
 
 
-def _candidates():
+def _candidates() -> Iterator[Path]:
     if chosen := os.environ.get("BROWSER_PATH"):
         yield Path(chosen)
         return
@@ -60,24 +62,22 @@ def _candidates():
 
 
 def _playwrights_own() -> Path | None:
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        return None
     # In a process of its own: Playwright refuses to start where an event loop runs, as it does in some tests.
-    code = "from playwright.sync_api import sync_playwright as s\nwith s() as p: print(p.chromium.executable_path)"
-    del sync_playwright
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
-    path = answer.stdout.strip()
-    return Path(path) if answer.returncode == 0 and path else None
+    code = (
+        "from playwright.sync_api import sync_playwright\n"
+        "with sync_playwright() as p: print(p.chromium.executable_path)"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    return Path(answer.stdout.strip()) if answer.returncode == 0 else None
 
 
 def _runs(path: Path) -> bool:
     try:
-        answer = subprocess.run([path, "--version"], capture_output=True, timeout=60, check=False)
+        return (
+            subprocess.run([path, "--version"], capture_output=True, timeout=60, check=False).returncode == 0
+        )
     except (OSError, subprocess.TimeoutExpired):
         return False
-    return answer.returncode == 0
 
 
 def get() -> Path | None:
@@ -89,40 +89,44 @@ def get() -> Path | None:
         return path
     for commands in _ways():
         print("Getting a browser:", " ".join(commands[-1]), flush=True)
-        if all(_done(command) for command in commands):
+        if all(_succeeds(command) for command in commands):
             find.cache_clear()
             if path := find():
                 return path
     return None
 
 
-def _ways():
+def _ways() -> Iterator[list[list[str]]]:
     """The ways to get a browser on this machine, each a list of commands."""
     if shutil.which("apt-get"):
         root = [] if os.geteuid() == 0 else ["sudo", "-n"]
-        if not root or (shutil.which("sudo") and _done([*root, "true"])):
+        if not root or (shutil.which("sudo") and _succeeds([*root, "true"])):
+            install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"]
             yield [
                 [*root, "apt-get", "update", "-qq"],
-                [*root, "env", "DEBIAN_FRONTEND=noninteractive"]
-                + ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"],
+                [*root, "env", "DEBIAN_FRONTEND=noninteractive", *install],
             ]
     yield [[sys.executable, "-m", "playwright", "install", "chromium"]]
 
 
-def _done(command: list[str]) -> bool:
+def _succeeds(command: list[str]) -> bool:
+    # Output goes to stderr, where it tells why a way failed; stdout is this program's own.
     try:
-        return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False).returncode == 0
+        return (
+            subprocess.run(command, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False).returncode == 0
+        )
     except OSError:
         return False
 
 
 def main() -> int:
+    """Get a browser and say where it is; return the exit status."""
     path = get()
     if path is None:
-        print(
-            "No browser could be installed. Install Chromium or Chrome by hand, or set BROWSER_PATH to one.",
-            file=sys.stderr,
+        message = (
+            "No browser could be installed. Install Chromium or Chrome by hand, or set BROWSER_PATH to one."
         )
+        print(message, file=sys.stderr)
         return 1
     print(f"Browser: {path}")
     return 0
