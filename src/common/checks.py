@@ -20,11 +20,17 @@ def array(name: str, value, shape: tuple | None = None, *, dtype=None, finite: b
     Raises TypeError for something that is not a floating-point array, ValueError for a wrong shape or value.
     """
     if not isinstance(value, np.ndarray):
-        raise TypeError(f"{name}: expected a NumPy array, got {type(value).__name__}; convert it with np.asarray")
+        raise TypeError(
+            f"{name}: expected a NumPy array, got {type(value).__name__}; convert it with np.asarray"
+        )
     if dtype is not None and value.dtype != dtype:
-        raise TypeError(f"{name}: expected dtype {np.dtype(dtype)}, got {value.dtype}; convert it with .astype")
+        raise TypeError(
+            f"{name}: expected dtype {np.dtype(dtype)}, got {value.dtype}; convert it with .astype"
+        )
     if value.dtype not in FLOATS:
-        raise TypeError(f"{name}: expected dtype float32 or float64, got {value.dtype}; convert it with .astype")
+        raise TypeError(
+            f"{name}: expected dtype float32 or float64, got {value.dtype}; convert it with .astype"
+        )
     if shape is not None:
         check_shape(name, value.shape, shape)
     # The sum of finite numbers may overflow, so a non-finite sum only asks for the closer look.
@@ -38,7 +44,9 @@ def check_shape(name: str, got: tuple, expected: tuple) -> None:
     """Raise ValueError unless the shape `got` fits `expected` (numbers must agree, letters match any length ≥ 1)."""
     spelled = "(" + ", ".join(str(e) for e in expected) + ("," if len(expected) == 1 else "") + ")"
     if len(got) != len(expected):
-        raise ValueError(f"{name}: expected {len(expected)} axes {spelled}, got {len(got)} in shape {tuple(got)}")
+        raise ValueError(
+            f"{name}: expected {len(expected)} axes {spelled}, got {len(got)} in shape {tuple(got)}"
+        )
     for axis, (size, wanted) in enumerate(zip(got, expected, strict=True)):
         if isinstance(wanted, str):
             if size < 1:
@@ -62,3 +70,16 @@ def one_of(name: str, value, allowed: Iterable):
     if value not in allowed:
         raise ValueError(f"{name}: expected one of {', '.join(map(repr, allowed))}, got {value!r}")
     return value
+
+
+def number(name: str, value, low: float, high: float, *, low_allowed: bool = False) -> float:
+    """Return `value` as a float if it is a number between `low` and `high`, or raise.
+
+    `high` is not allowed; `low` only with `low_allowed`. So (0, inf) is a positive number, [0, 1) a rate.
+    """
+    interval = f"{'[' if low_allowed else '('}{low:g}, {high:g})"
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{name}: expected a number in {interval}, got {value!r}")
+    if not (low < value < high or (low_allowed and value == low)):
+        raise ValueError(f"{name}: expected a number in {interval}, got {value}")
+    return float(value)

@@ -1,0 +1,148 @@
+"""What every recurrent cell has in common: the interface, the checks, and the work that needs no loop over time.
+
+A cell computes a_t = x_t W_x + h_{t-1} W_h + b at every step and then its own step function. The first product does not
+depend on the state, so it is one large matrix product for all steps; only h_{t-1} W_h has to wait for its turn. The same
+holds backward: the loop collects δ_t, the gradient of a_t, and the weight gradients are single products over time.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from common import checks
+from common.cells import initial
+
+State = tuple[np.ndarray, ...]
+
+
+class RecurrentCell(ABC):
+    """A recurrent layer over whole sequences. Subclasses supply the loop forward and the loop backward.
+
+    Arrays are time-major: x has shape (T, B, D), outputs have shape (T, B, H). A state is always a tuple of arrays of
+    shape (B, H): `(h,)` here, `(h, c)` for an LSTM.
+    """
+
+    state_names: tuple[str, ...]
+    blocks: int  # how many gate blocks of H columns stand side by side in W_x, W_h and b
+
+    def __init__(self, input_size: int, hidden_size: int, *, bias: bool = True, dtype=np.float64, rng=None):
+        self.input_size = checks.positive_int("input_size", input_size)
+        self.hidden_size = checks.positive_int("hidden_size", hidden_size)
+        self.dtype = np.dtype(dtype)
+        checks.one_of("dtype", self.dtype, checks.FLOATS)
+        rng = np.random.default_rng(rng)
+        D, H = self.input_size, self.hidden_size
+        self.params: dict[str, np.ndarray] = {
+            "W_x": initial.glorot_uniform(rng, D, self.blocks * H).astype(self.dtype),
+            "W_h": np.hstack([initial.orthogonal(rng, H) for _ in range(self.blocks)]).astype(self.dtype),
+        }
+        if bias:
+            self.params["b"] = np.zeros(self.blocks * H, self.dtype)
+        self.grads: dict[str, np.ndarray] = {}
+        self._cache: dict | None = None
+
+    # ---- the interface -------------------------------------------------------------------------------------------
+
+    def forward(self, x: np.ndarray, state: State | None = None, mask: np.ndarray | None = None):
+        """Run the cell over a sequence.
+
+        x      (T, B, D), of the cell's dtype
+        state  the state before the first step, a tuple of (B, H) arrays; zeros when None
+        mask   (T, B) of bool, True where a step is real. A masked step is padding: it carries the state over and
+               repeats the last output.
+
+        Returns (outputs, state): outputs (T, B, H), a read-only view that backward still needs, and the state after
+        the last step, which may be passed to the next chunk of the same sequences.
+
+        Raises TypeError for a wrong dtype and ValueError for a wrong shape, an empty axis, NaN or infinity.
+        """
+        checks.array("x", x, ("T", "B", self.input_size), dtype=self.dtype)
+        T, B, _ = x.shape
+        state = self._check_state("state", state, B)
+        if mask is not None:
+            mask = _check_mask(mask, T, B)
+        projected = _rows(x) @ self.params["W_x"]
+        if "b" in self.params:
+            projected += self.params["b"]
+        self._cache = {"x": x, "mask": mask}
+        outputs, state = self._run(projected.reshape(T, B, -1), state, mask)
+        outputs.flags.writeable = False
+        return outputs, state
+
+    def backward(self, grad_outputs: np.ndarray, grad_state: State | None = None):
+        """Carry gradients back through the last forward pass (backpropagation through time).
+
+        grad_outputs  (T, B, H): what reaches each output from outside, g_t in the equations
+        grad_state    what reaches the final state from a later chunk, a tuple of (B, H) arrays; zeros when None
+
+        Sets `grads`, the total derivatives of the loss with respect to the parameters, by name (earlier values are
+        overwritten, not added to). Returns (grad_x, grad_state): (T, B, D), and the gradient of the initial state.
+
+        Raises RuntimeError when there was no forward pass, TypeError and ValueError for arrays that do not fit it.
+        """
+        if self._cache is None:
+            raise RuntimeError("backward: there is no forward pass to go back through; call forward first")
+        x, mask = self._cache["x"], self._cache["mask"]
+        T, B, _ = x.shape
+        checks.array("grad_outputs", grad_outputs, (T, B, self.hidden_size), dtype=self.dtype)
+        grad_state = self._check_state("grad_state", grad_state, B)
+        deltas, grad_state = self._run_back(grad_outputs, grad_state, mask)
+        flat = _rows(deltas)
+        self.grads = {"W_x": _rows(x).T @ flat, **self._recurrent_grads(deltas)}  # RNN.5
+        if "b" in self.params:
+            self.grads["b"] = flat.sum(axis=0)  # RNN.7
+        grad_x = (flat @ self.params["W_x"].T).reshape(x.shape)  # RNN.8
+        return grad_x, grad_state
+
+    def zero_state(self, batch: int) -> State:
+        """The state before any input: zeros, a tuple of (batch, H) arrays."""
+        shape = (checks.positive_int("batch", batch), self.hidden_size)
+        return tuple(np.zeros(shape, self.dtype) for _ in self.state_names)
+
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers training may change."""
+        return sum(p.size for p in self.params.values())
+
+    # ---- what a subclass supplies --------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _run(self, projected: np.ndarray, state: State, mask) -> tuple[np.ndarray, State]:
+        """The loop forward. `projected` is x_t W_x + b for all t, (T, B, blocks * H), free to be overwritten."""
+
+    @abstractmethod
+    def _run_back(self, grad_outputs: np.ndarray, grad_state: State, mask) -> tuple[np.ndarray, State]:
+        """The loop backward. Returns δ_t for all t, (T, B, blocks * H), and the gradient of the initial state."""
+
+    @abstractmethod
+    def _recurrent_grads(self, deltas: np.ndarray) -> dict[str, np.ndarray]:
+        """The gradients of the recurrent parameters from δ_t for all t."""
+
+    # ---- checks --------------------------------------------------------------------------------------------------
+
+    def _check_state(self, name: str, state, batch: int) -> State:
+        if state is None:
+            return self.zero_state(batch)
+        wanted = f"({', '.join(self.state_names)}{',' if len(self.state_names) == 1 else ''})"
+        if not isinstance(state, (tuple, list)) or len(state) != len(self.state_names):
+            got = f"{len(state)} items" if isinstance(state, (tuple, list)) else type(state).__name__
+            raise TypeError(f"{name}: expected the tuple {wanted} of arrays, got {got}")
+        return tuple(
+            checks.array(f"{name} {part}", value, (batch, self.hidden_size), dtype=self.dtype)
+            for part, value in zip(self.state_names, state, strict=True)
+        )
+
+
+def _check_mask(mask, T: int, B: int) -> np.ndarray:
+    if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
+        got = mask.dtype if isinstance(mask, np.ndarray) else type(mask).__name__
+        raise TypeError(f"mask: expected a NumPy array of dtype bool, True where a step is real, got {got}")
+    checks.check_shape("mask", mask.shape, (T, B))
+    return mask
+
+
+def _rows(a: np.ndarray) -> np.ndarray:
+    """Time and batch as one axis: (T, B, N) becomes (T * B, N)."""
+    return a.reshape(-1, a.shape[-1])
