@@ -20,17 +20,11 @@ def array(name: str, value, shape: tuple | None = None, *, dtype=None, finite: b
     Raises TypeError for something that is not a floating-point array, ValueError for a wrong shape or value.
     """
     if not isinstance(value, np.ndarray):
-        raise TypeError(
-            f"{name}: expected a NumPy array, got {type(value).__name__}; convert it with np.asarray"
-        )
+        raise TypeError(f"{name}: expected a NumPy array, got {type(value).__name__}; convert it with np.asarray")
     if dtype is not None and value.dtype != dtype:
-        raise TypeError(
-            f"{name}: expected dtype {np.dtype(dtype)}, got {value.dtype}; convert it with .astype"
-        )
+        raise TypeError(f"{name}: expected dtype {np.dtype(dtype)}, got {value.dtype}; convert it with .astype")
     if value.dtype not in FLOATS:
-        raise TypeError(
-            f"{name}: expected dtype float32 or float64, got {value.dtype}; convert it with .astype"
-        )
+        raise TypeError(f"{name}: expected dtype float32 or float64, got {value.dtype}; convert it with .astype")
     if shape is not None:
         check_shape(name, value.shape, shape)
     # The sum of finite numbers may overflow, so a non-finite sum only asks for the closer look.
@@ -44,9 +38,7 @@ def check_shape(name: str, got: tuple, expected: tuple) -> None:
     """Raise ValueError unless the shape `got` fits `expected` (numbers must agree, letters match any length ≥ 1)."""
     spelled = "(" + ", ".join(str(e) for e in expected) + ("," if len(expected) == 1 else "") + ")"
     if len(got) != len(expected):
-        raise ValueError(
-            f"{name}: expected {len(expected)} axes {spelled}, got {len(got)} in shape {tuple(got)}"
-        )
+        raise ValueError(f"{name}: expected {len(expected)} axes {spelled}, got {len(got)} in shape {tuple(got)}")
     for axis, (size, wanted) in enumerate(zip(got, expected, strict=True)):
         if isinstance(wanted, str):
             if size < 1:

@@ -97,9 +97,7 @@ def from_torch(module) -> RNN:
         )
     values = {name: p.detach().cpu().numpy() for name, p in module.named_parameters()}
     dtype = values["weight_ih_l0"].dtype
-    cell = RNN(
-        module.input_size, module.hidden_size, activation=module.nonlinearity, bias=module.bias, dtype=dtype
-    )
+    cell = RNN(module.input_size, module.hidden_size, activation=module.nonlinearity, bias=module.bias, dtype=dtype)
     return _load(cell, params_from_torch(values))
 
 

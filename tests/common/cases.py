@@ -14,9 +14,7 @@ VARIANTS = list(itertools.product([True, False], repeat=3))
 
 
 def variant_name(variant) -> str:
-    return "-".join(
-        name if on else f"no_{name}" for name, on in zip(("bias", "state", "mask"), variant, strict=True)
-    )
+    return "-".join(name if on else f"no_{name}" for name, on in zip(("bias", "state", "mask"), variant, strict=True))
 
 
 def make(cell_type, size, variant, dtype=np.float64, seed=0, **options):

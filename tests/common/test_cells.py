@@ -156,9 +156,7 @@ def test_shapes_and_dtypes_are_kept(T, B, D, H, variant, dtype, activation):
 def test_float32_follows_float64():
     results = {}
     for dtype in (np.float32, np.float64):
-        cell, x, state, grad_outputs, grad_state, _ = make(
-            RNN, (20, 4, 3, 8), (True, True, False), dtype=dtype
-        )
+        cell, x, state, grad_outputs, grad_state, _ = make(RNN, (20, 4, 3, 8), (True, True, False), dtype=dtype)
         outputs, _ = cell.forward(x, state)
         cell.backward(grad_outputs, grad_state)
         results[dtype] = (outputs, cell.grads["W_h"])

@@ -57,5 +57,5 @@ def test_what_cannot_be_converted_is_refused():
         convert.from_keras(keras.layers.SimpleRNN(3))
     layer = keras.layers.SimpleRNN(3, activation="sigmoid")
     layer.build((None, None, 2))
-    with pytest.raises(ValueError, match="layer.activation: expected one of 'tanh', 'relu', got 'sigmoid'"):
+    with pytest.raises(ValueError, match=r"layer\.activation: expected one of 'tanh', 'relu', got 'sigmoid'"):
         convert.from_keras(layer)

@@ -26,9 +26,7 @@ def test_rnn(size, variant, activation):
         real = mask[..., None]
         ours = parity.run(cell, x, state, grad_outputs * real, grad_state, mask)
         theirs = parity.run_torch(cell, x, state, grad_outputs * real, grad_state, mask.sum(axis=0))
-        ours["outputs"] = (
-            ours["outputs"] * real
-        )  # padded outputs are zero in PyTorch, the last one repeated here
+        ours["outputs"] = ours["outputs"] * real  # padded outputs are zero in PyTorch, the last one repeated here
     worst = parity.differences(ours, theirs)
     assert max(worst.values()) < TOLERANCE, worst
 

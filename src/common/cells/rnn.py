@@ -40,9 +40,7 @@ class RNN(RecurrentCell):
         return projected.view(), (h.copy(),)
 
     def _run_back(self, grad_outputs: np.ndarray, grad_state: State, mask) -> tuple[np.ndarray, State]:
-        W_h_T = np.ascontiguousarray(
-            self.params["W_h"].T
-        )  # multiplied T times: worth one copy in the right order
+        W_h_T = np.ascontiguousarray(self.params["W_h"].T)  # multiplied T times: worth one copy in the right order
         deltas = np.empty_like(self._hs)
         dh = grad_state[0].copy()  # the part of dh_t that comes from later steps
         for t in reversed(range(len(deltas))):
