@@ -40,8 +40,8 @@ def arguments() -> list[str]:
 def find() -> Path | None:
     """Return the path of a Chromium or Chrome that runs on this machine, or None.
 
-    Looks at the environment variable BROWSER_PATH, on the PATH, in the usual places of macOS, and at Playwright's
-    own download, in this order. Where BROWSER_PATH is set, nothing else is looked at.
+    Looks at the environment variable BROWSER_PATH, on the PATH, in the usual places of macOS, and at
+    Playwright's own download, in this order. Where BROWSER_PATH is set, nothing else is looked at.
     """
     return next((path for path in _candidates() if _runs(path)), None)
 
@@ -73,9 +73,7 @@ def _playwrights_own() -> Path | None:
 
 def _runs(path: Path) -> bool:
     try:
-        return (
-            subprocess.run([path, "--version"], capture_output=True, timeout=60, check=False).returncode == 0
-        )
+        return subprocess.run([path, "--version"], capture_output=True, timeout=60, check=False).returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         return False
 
@@ -112,9 +110,7 @@ def _ways() -> Iterator[list[list[str]]]:
 def _succeeds(command: list[str]) -> bool:
     # Output goes to stderr, where it tells why a way failed; stdout is this program's own.
     try:
-        return (
-            subprocess.run(command, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False).returncode == 0
-        )
+        return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False).returncode == 0
     except OSError:
         return False
 
@@ -123,9 +119,7 @@ def main() -> int:
     """Get a browser and say where it is; return the exit status."""
     path = get()
     if path is None:
-        message = (
-            "No browser could be installed. Install Chromium or Chrome by hand, or set BROWSER_PATH to one."
-        )
+        message = "No browser could be installed. Install Chromium or Chrome by hand, or set BROWSER_PATH to one."
         print(message, file=sys.stderr)
         return 1
     print(f"Browser: {path}")
