@@ -108,13 +108,17 @@ key() { # what an installation depends on
     } | cksum
 }
 
+unreachable='establish a new connection|[Nn]ame ?[Rr]esolution|ConnectTimeout|ReadTimeout|ProxyError|RemoteDisconnected'
+unreachable="$unreachable|Connection (refused|reset|aborted|broken)|Network is unreachable"
+
 explain() { # says in one line why pip failed
-    if grep -qE 'No space left on device' "$log"; then
+    if grep -q 'No space left on device' "$log"; then
         fail "The disk is full: the site alone needs about 0.5 GB, everything about 4 GB (more with CUDA packages)."
-    elif grep -qE 'CERTIFICATE_VERIFY_FAILED' "$log"; then
+    elif grep -q 'CERTIFICATE_VERIFY_FAILED' "$log"; then
         fail "The package registry's certificate was not accepted: behind a proxy that has its own," \
             "set PIP_CERT to its file. Details: $log"
-    elif grep -qE 'establish a new connection|NameResolutionError|name resolution|ConnectTimeout|ReadTimeout|ProxyError|Connection (refused|reset|aborted|broken)|Network is unreachable|RemoteDisconnected' "$log"; then
+    # setuptools is the first thing that pip asks for, and every registry has it.
+    elif grep -qE "$unreachable|No matching distribution found for setuptools" "$log"; then
         fail "No network: the package registry does not answer. Check the connection (behind a proxy, set" \
             "HTTPS_PROXY) and run the same command again; it goes on where it stopped. Details: $log"
     fi
