@@ -44,9 +44,7 @@ def learning_curves(
     if isinstance(baseline, numbers.Real):
         baseline = {baseline_label: baseline}
     for number, (name, value) in enumerate((baseline or {}).items()):
-        ax.axhline(
-            value, color=COLOURS["baseline"], linestyle=("--", ":", "-.")[number % 3], label=name, zorder=1.5
-        )
+        ax.axhline(value, color=COLOURS["baseline"], linestyle=("--", ":", "-.")[number % 3], label=name, zorder=1.5)
     if log:
         ax.set_yscale("log")
     _plain_ticks(ax)
@@ -89,9 +87,7 @@ def _axes(ax: Axes | None, height: float) -> tuple[Figure, Axes]:
 
 def _named(argument: str, curves) -> Mapping:
     if not isinstance(curves, Mapping) or not curves:
-        raise TypeError(
-            f'{argument}: expected a dict of at least one curve, such as {{"RNN": losses}}, got {curves!r}'
-        )
+        raise TypeError(f'{argument}: expected a dict of at least one curve, such as {{"RNN": losses}}, got {curves!r}')
     return curves
 
 
@@ -102,9 +98,7 @@ def _runs(name: str, runs) -> tuple[np.ndarray, np.ndarray]:
     if isinstance(runs, (list, tuple)) and len(runs) and all(hasattr(run, "losses") for run in runs):
         # A run that stopped early has fewer steps: the band ends where the shortest run ends.
         length = min(len(run.losses) for run in runs)
-        return _runs(
-            name, (np.asarray(runs[0].steps)[:length], np.array([run.losses[:length] for run in runs]))
-        )
+        return _runs(name, (np.asarray(runs[0].steps)[:length], np.array([run.losses[:length] for run in runs])))
     steps = None
     if isinstance(runs, tuple) and len(runs) == 2:
         steps, runs = runs
@@ -140,9 +134,7 @@ def _plain_ticks(ax: Axes) -> None:
     low, high = ax.get_ylim()
     if ax.get_yscale() != "log" or high / low > 1000:
         return
-    subs = (
-        (1.0, 2.0, 5.0) if high / low > 4 else tuple(np.arange(1.0, 10.0, 0.5 if high / low > 1.6 else 0.25))
-    )
+    subs = (1.0, 2.0, 5.0) if high / low > 4 else tuple(np.arange(1.0, 10.0, 0.5 if high / low > 1.6 else 0.25))
     ax.yaxis.set_major_locator(LogLocator(subs=subs, numticks=12))
     ax.yaxis.set_major_formatter(StrMethodFormatter("{x:.3g}"))
     ax.yaxis.set_minor_formatter(NullFormatter())

@@ -80,9 +80,7 @@ def _gate_pictures(values: Mapping[str, np.ndarray], xlabel: str, height: float 
 
     fig, axes = figure(len(values), 1, height=height or 0.7 + 1.4 * len(values), sharex=True, squeeze=False)
     for ax, (letter, gate) in zip(axes[:, 0], values.items(), strict=True):
-        low = (
-            -1.0 if letter in "gn" else 0.0
-        )  # a candidate comes from tanh, a gate from the logistic function
+        low = -1.0 if letter in "gn" else 0.0  # a candidate comes from tanh, a gate from the logistic function
         colours = [COLOURS["baseline"], "white", COLOURS[letter]] if low else ["white", COLOURS[letter]]
         image = _picture(ax, gate, LinearSegmentedColormap.from_list(letter, colours), low, 1.0)
         ax.set_ylabel("unit")
