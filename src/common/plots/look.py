@@ -97,6 +97,9 @@ class style:
     def __enter__(self) -> style:
         return self
 
+    def _ipython_display_(self) -> None:
+        """Nothing to show where the call ends a cell."""
+
     def __exit__(self, *_) -> None:
         mpl.rcParams.update(self._before)
 
