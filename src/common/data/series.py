@@ -188,7 +188,8 @@ class Scale:
         Raises ValueError when all values are equal: there is nothing to scale by.
         """
         values = _values("train", train)
-        mean, std = float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
+        with np.errstate(over="ignore"):  # said below, in words
+            mean, std = float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
         # The deviation of equal numbers may be a rounding error instead of 0, so look at the numbers themselves.
         if std == 0 or values.min() == values.max():
             raise ValueError(
