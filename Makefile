@@ -63,13 +63,13 @@ bench: ## measure the cells of the book against PyTorch and Keras
 	@$(ENVIRONMENT) all
 	@$(math) $(python) tools/bench.py
 
-record: ## make the full-size records, best on a GPU; installs nothing, takes the packages found
+record: ## make the full-size records on a GPU, with the packages found there
 	@python=$$($(ENVIRONMENT) find) && PYTHONPATH=src "$$python" tools/record.py
 
-repository: ## set the address of the repository in all files: URL=https://github.com/OWNER/NAME
+repository: ## set the book's public address: URL=https://github.com/OWNER/NAME
 	@python=$$($(ENVIRONMENT) find) && "$$python" tools/repository.py $(URL)
 
-lock: ## write lock.txt anew from pyproject.toml, keeping versions; UPGRADE=1 takes the newest
+lock: ## write lock.txt from pyproject.toml; UPGRADE=1 takes the newest versions
 	@python=$$($(ENVIRONMENT) find) && "$$python" tools/lock.py $(if $(UPGRADE),--upgrade)
 
 clean: ## remove the built site and all caches; .venv stays

@@ -1,0 +1,154 @@
+"""`make book` on a small book: fails as long as something is broken, rebuilds only what changed."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+CONFIG = """
+title: A small book
+author: nobody
+only_build_toc_files: true
+execute:
+  execute_notebooks: "off"
+"""
+TOC = """
+format: jb-book
+root: book/index
+chapters:
+- file: book/one
+- file: book/two
+"""
+INDEX = "# Index\n\nBegin with {ref}`the first page <first>`.\n"
+ONE = "(first)=\n\n# One\n\nThe first page.\n"
+TWO = "# Two\n\nThe second page.\n"
+
+
+class Book:
+    def __init__(self, folder: Path):
+        self.folder = folder
+        (folder / "book").mkdir()
+        (folder / "notebooks").mkdir()
+        shutil.copytree(ROOT / "tools", folder / "tools", ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("Makefile", "pyproject.toml", "lock.txt"):
+            shutil.copy(ROOT / name, folder)
+        self.restore()
+
+    def restore(self):
+        """Every page as it was at first."""
+        self.write("_config.yml", CONFIG)
+        self.write("_toc.yml", TOC)
+        self.write("book/index.md", INDEX)
+        self.write("book/one.md", ONE)
+        self.write("book/two.md", TWO)
+
+    def write(self, name, text):
+        (self.folder / name).write_text(text)
+
+    def html(self, name):
+        return self.folder / "_build/html/book" / f"{name}.html"
+
+    def build(self):
+        """Run the Makefile's own recipe, in the environment that runs this test."""
+        return subprocess.run(
+            ["make", "--no-print-directory", "book", "ENVIRONMENT=true", f"VENV={sys.prefix}"],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def pages_written_by(self, change):
+        """The pages that a build after `change` writes."""
+        before = self.times()
+        change()
+        answer = self.build()
+        assert answer.returncode == 0, answer.stderr
+        return {name for name, time in self.times().items() if before.get(name) != time}
+
+    def times(self):
+        return {path.stem: path.stat().st_mtime_ns for path in (self.folder / "_build/html/book").glob("*.html")}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    book = Book(tmp_path_factory.mktemp("book"))
+    answer = book.build()
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    first, last = answer.stdout.splitlines()
+    assert first == "Building the site."
+    assert last.startswith("Built 3 pages in ")
+    assert last.endswith(f" s. Open {(book.folder / '_build/html/index.html').as_uri()}")
+    assert answer.stderr == ""
+    return book
+
+
+@pytest.fixture
+def book(built):
+    """A book whose pages are whole; the site may still be that of an earlier test."""
+    built.restore()
+    return built
+
+
+@pytest.fixture
+def fresh(book):
+    """A book whose site is whole, too."""
+    assert book.build().returncode == 0
+    return book
+
+
+def test_nothing_changed_nothing_written(built):
+    assert built.pages_written_by(lambda: None) == set()
+
+
+def test_only_the_changed_page_is_written(built):
+    # The index holds the table of contents, so Sphinx writes it with any of its pages.
+    assert built.pages_written_by(lambda: built.write("book/one.md", ONE + "\nMore.\n")) <= {"one", "index"}
+    assert "More." in built.html("one").read_text()
+
+
+def test_a_broken_reference_fails_until_it_is_repaired(book):
+    book.write("book/two.md", TWO + "\nSee {ref}`nowhere`.\n")
+    for _ in range(2):
+        answer = book.build()
+        assert answer.returncode != 0
+        told, where, *_ = answer.stderr.splitlines()
+        assert told == "book/two.md:5: WARNING: undefined label: 'nowhere'"
+        assert where == "The site was not built. The whole log: _build/build.log"
+    book.write("book/two.md", TWO)
+    assert book.build().returncode == 0
+
+
+def test_a_broken_reference_fails_though_its_own_page_did_not_change(book):
+    book.write("book/one.md", ONE.replace("first", "moved", 1))
+    for _ in range(2):
+        answer = book.build()
+        assert answer.returncode != 0
+        assert "book/index.md:3: WARNING: undefined label: 'first'" in answer.stderr
+
+
+def test_a_changed_title_is_written_on_every_page(fresh):
+    fresh.write("book/one.md", ONE.replace("# One", "# A new name"))
+    assert fresh.build().returncode == 0
+    assert all("A new name" in fresh.html(name).read_text() for name in ("index", "one", "two"))
+
+
+def test_a_removed_page_leaves_the_site(book):
+    assert book.html("two").exists()
+    book.write("_toc.yml", TOC.replace("- file: book/two\n", ""))
+    (book.folder / "book/two.md").unlink()
+    assert book.build().returncode == 0
+    assert not book.html("two").exists()
+
+
+def test_after_a_killed_build_every_page_is_read_again(fresh):
+    # What a build that was killed leaves behind.
+    (fresh.folder / "_build/.unfinished").touch()
+    assert fresh.pages_written_by(lambda: None) == {"index", "one", "two"}
