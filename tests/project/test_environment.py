@@ -163,8 +163,12 @@ def test_no_torch_for_intel_macs(machine):
 
 FAILURES = {
     "no network": (
-        "echo 'WARNING: Retrying after NewConnectionError: Failed to establish a new connection'; "
-        "echo 'ERROR: No matching distribution found for setuptools>=68'; exit 1",
+        "echo 'WARNING: Retrying after NewConnectionError: Failed to establish a new connection: [Errno 111]'; "
+        "echo 'ERROR: No matching distribution found for numpy'; exit 1",
+        "No network: the package registry does not answer.",
+    ),
+    "network lost": (
+        "echo 'urllib3.exceptions.ProtocolError: Connection broken: ConnectionResetError(104)'; exit 2",
         "No network: the package registry does not answer.",
     ),
     "no build": (
