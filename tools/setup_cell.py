@@ -23,23 +23,29 @@ import sys
 import tempfile
 from pathlib import Path
 
-ADDRESS, BRANCH = "@ADDRESS@", "@BRANCH@"
+ADDRESS = "@ADDRESS@"  # of the book's git repository
+BRANCH = "@BRANCH@"
+
 folders = [Path.cwd(), *Path.cwd().parents, Path.cwd() / "recurrent-networks"]
 found = [f for f in folders if (f / "src" / "common" / "checks.py").is_file()]
 if "google.colab" in sys.modules and not found:
     if not ADDRESS:
-        raise RuntimeError("Write the address of the book's git repository into ADDRESS above and run again.")
-    with tempfile.TemporaryDirectory(dir=".") as half:
-        command = ["git", "clone", "--quiet", "--depth=1", "--branch", BRANCH, ADDRESS, f"{half}/book"]
-        if (git := subprocess.run(command, capture_output=True, text=True)).returncode:
-            raise RuntimeError(f"The book could not be fetched from {ADDRESS}: {git.stderr.strip()}")
+        raise RuntimeError("Write the address of the book's repository into ADDRESS.")
+    with tempfile.TemporaryDirectory(dir=".") as half:  # renamed when it is whole
+        git = subprocess.run(
+            ["git", "clone", "-q", "--depth=1", "-b", BRANCH, ADDRESS, f"{half}/book"],
+            capture_output=True,
+            text=True,
+        )
+        if git.returncode:
+            raise RuntimeError(f"{ADDRESS} could not be fetched. {git.stderr.strip()}")
         Path(half, "book").rename(folders[-1])
     found = [folders[-1]]
 sys.path[:0] = [str(f / "src") for f in found[:1]]
 try:
     from common import BOOK
 except ImportError:
-    raise ImportError("src/common was not found: open the notebook in its place in the book.") from None
+    raise ImportError("Open the notebook in its place in the book's folder.") from None
 assert BOOK == "Recurrent Networks: Derived, Built, Proven", BOOK
 """
 

@@ -1,0 +1,166 @@
+"""tools/refresh.py: executes in a fresh kernel, stores the normal form, leaves a failing notebook as it was."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import nbformat
+import pytest
+
+from tests.notebooks import form
+from tools import normalise, refresh, setup_cell
+
+
+def raw(*sources: str):
+    """A notebook as an editor leaves it: not executed, with metadata of its own."""
+    cells = [nbformat.v4.new_markdown_cell("# Title  \n\nText ")]
+    cells += [nbformat.v4.new_code_cell(source, metadata={"collapsed": False}) for source in sources]
+    made = nbformat.v4.new_notebook(cells=cells)
+    made.metadata = nbformat.from_dict(
+        {"kernelspec": {"name": "mine", "display_name": "m"}, "widgets": {}, "colab": {}}
+    )
+    return made
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder inside something that looks like a checkout, so that the setup cell finds `common`."""
+    (tmp_path / "src").symlink_to(form.ROOT / "src")
+    (tmp_path / "notebooks").mkdir()
+    return tmp_path / "notebooks"
+
+
+def test_executes_and_normalises(folder):
+    path = folder / "a.ipynb"
+    sources = [
+        "import os, sys\nprint('shown')\nprint('warned', file=sys.stderr)\nprint('again')",
+        "print(os.getcwd().split(os.sep)[-1], os.environ['PYTEST_CURRENT_TEST'], os.environ['OMP_NUM_THREADS'])",
+        "import common\ncommon.BOOK[:9]",
+        "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()",
+    ]
+    nbformat.write(raw(*sources), path)
+    assert refresh.main([str(path)]) == 0
+    page = form.Page("a", nbformat.read(path, 4), path.read_text("utf-8"))
+    assert form.executed(page) + form.normal_form(page) + form.setup(page) == []
+    outputs = [cell.outputs for cell in page.code]
+    assert outputs[0] == []
+    assert [o.text for o in outputs[1]] == ["shown\nagain\n"], "streams are merged, standard error is dropped"
+    assert outputs[2][0].text == f"notebooks refresh {os.environ['OMP_NUM_THREADS']}\n"
+    assert outputs[3][0].data["text/plain"] == "'Recurrent'"
+    assert set(outputs[4][0].data) == {"image/png", "text/plain"}
+    assert set(page.notebook.metadata) == {"kernelspec", "language_info"}
+    assert page.text.endswith("}\n")
+    assert page.text.startswith('{\n "cells"')
+
+
+def test_ids_and_text_stay_when_it_runs_again(folder):
+    path = folder / "a.ipynb"
+    nbformat.write(raw("print(1)"), path)
+    refresh.main([str(path)])
+    once = path.read_bytes()
+    refresh.main([str(path)])
+    assert path.read_bytes() == once
+
+
+def test_a_failing_cell_leaves_the_file_untouched(folder, capsys):
+    good, bad = folder / "good.ipynb", folder / "bad.ipynb"
+    nbformat.write(raw("print(1)"), good)
+    nbformat.write(raw("print(1)", "x = 1\nundefined_name"), bad)
+    before = bad.read_bytes()
+    assert refresh.main([str(folder)]) == 1
+    said = capsys.readouterr().out
+    assert bad.read_bytes() == before
+    assert "bad.ipynb  FAILED, file unchanged: code cell 3 of 3 (x = 1)" in said
+    assert "NameError: name 'undefined_name' is not defined" in said
+    assert "\x1b" not in said
+    assert refresh.main(["--check", str(good)]) == 0, "the other notebook was refreshed all the same"
+    assert sorted(p.name for p in folder.iterdir()) == ["bad.ipynb", "good.ipynb"]
+
+
+def test_a_cell_that_hangs_is_stopped(folder):
+    path = folder / "slow.ipynb"
+    nbformat.write(raw("import time\ntime.sleep(60)"), path)
+    before = path.read_bytes()
+    with pytest.raises(refresh.CellFailed, match="code cell 2 of 2"):
+        refresh.execute(path, timeout=1)
+    assert path.read_bytes() == before
+
+
+def test_check_and_normalise_do_not_execute(folder, capsys):
+    path = folder / "a.ipynb"
+    nbformat.write(raw("raise SystemError"), path)
+    before = path.read_bytes()
+    assert refresh.main(["--check", str(path)]) == 1
+    assert "not in normal form" in capsys.readouterr().out
+    assert path.read_bytes() == before
+    assert refresh.main(["--normalise", str(path)]) == 0
+    assert refresh.main(["--check", str(path)]) == 0
+    stored = nbformat.read(path, 4)
+    assert [c.execution_count for c in stored.cells if c.cell_type == "code"] == [None, None], (
+        "not executed stays visible"
+    )
+
+
+def test_writing_is_atomic(folder, monkeypatch):
+    path = folder / "a.ipynb"
+    path.write_text("old")
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        normalise.write(normalise.normalise(raw("x = 1")), path)
+    assert path.read_text() == "old"
+    assert [p.name for p in folder.iterdir()] == ["a.ipynb"]
+
+
+def test_a_path_that_does_not_exist_is_said(folder):
+    command = [sys.executable, str(form.ROOT / "tools" / "refresh.py"), "nowhere.ipynb"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "no such notebook or folder: nowhere.ipynb" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_normal_form_in_detail():
+    made = raw("1", "", "print(1)   ", "# @title Solution\n2")
+    made.cells[1].id = made.cells[3].id = "twice"
+    made.cells[4].metadata = nbformat.from_dict({"tags": ["solution"], "mystnb": {"image": {"alt": "kept"}}, "id": "x"})
+    made.cells[1].execution_count = 7
+    made.cells[1].outputs = [
+        nbformat.v4.new_output(
+            "execute_result", data={"text/plain": "1", "image/svg+xml": "<svg/>"}, execution_count=7
+        ),
+        nbformat.v4.new_output("display_data", data={"application/vnd.jupyter.widget-view+json": {"model_id": "1"}}),
+    ]
+    cells = normalise.normalise(made).cells
+    assert [cell.cell_type for cell in cells] == ["markdown", "code", "code", "code", "code"], "empty cells go"
+    assert cells[0].source == "# Title\n\nText"
+    assert cells[1].source == setup_cell.current()
+    assert cells[1].metadata.tags == ["setup", "hide-cell"]
+    assert cells[2].execution_count == 2
+    assert [(o.output_type, dict(o.data), o.execution_count) for o in cells[2].outputs] == [
+        ("execute_result", {"text/plain": "1"}, 2)
+    ]
+    assert cells[3].source == "print(1)"
+    assert cells[4].metadata == {
+        "cellView": "form",
+        "tags": ["solution", "hide-cell"],
+        "mystnb": {
+            "image": {"alt": "kept"},
+            "code_prompt_show": "Show the solution",
+            "code_prompt_hide": "Hide the solution",
+        },
+    }
+    identifiers = [cell.id for cell in cells]
+    assert len(set(identifiers)) == len(identifiers)
+    assert "twice" in identifiers, "a valid id is kept once"
+    text = normalise.text(made)
+    assert (
+        text
+        == json.dumps(json.loads(text), indent=1, sort_keys=True, ensure_ascii=False, separators=(",", ": ")) + "\n"
+    )
