@@ -267,7 +267,7 @@ def _resume(learner, batches, path) -> History:
     try:
         batches.load_state(meta["batches"])
     except ValueError as error:
-        raise checkpoints.CheckpointError(f"{path} belongs to another run: {error}. {_WHAT_TO_DO}") from None
+        raise checkpoints.CheckpointError(f"{path} belongs to another run; {error}. {_WHAT_TO_DO}") from None
     learner.load(model, memory, meta)
     return History._from_arrays(history)
 

@@ -130,7 +130,7 @@ def test_the_report_reads_the_same_everywhere():
 
 def test_float32_is_refused():
     a = np.ones(3, np.float32)
-    with pytest.raises(TypeError, match="array: float32 is too coarse .* dtype=np.float64"):
+    with pytest.raises(TypeError, match=r"array: float32 is too coarse .* dtype=np.float64"):
         numerical_gradient(lambda: float(a.sum()), a)
     with pytest.raises(TypeError, match=r"values\['W'\]: float32 is too coarse"):
         check_gradients(lambda: 0.0, {"W": a}, {"W": a})
@@ -140,7 +140,7 @@ def test_float32_is_refused():
 
 def test_bad_input_is_named():
     a = np.ones(2)
-    with pytest.raises(ValueError, match="two different losses.*dropout"):
+    with pytest.raises(ValueError, match=r"two different losses.*dropout"):
         numerical_gradient(iter(np.arange(9.0)).__next__, a)
     with pytest.raises(ValueError, match=r"f: expected a loss that is one number, got shape \(2,\)"):
         numerical_gradient(lambda: a, a)

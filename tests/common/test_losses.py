@@ -127,7 +127,7 @@ def test_bad_input_is_named():
         mean_squared_error(y, y + np.nan)
     with pytest.raises(ValueError, match=r"nothing to average in shape \(0, 2\)"):
         mean_squared_error(np.zeros((0, 2)), np.zeros((0, 2)))
-    with pytest.raises(TypeError, match="mask: expected a NumPy array of dtype bool.*got float64"):
+    with pytest.raises(TypeError, match=r"mask: expected a NumPy array of dtype bool.*got float64"):
         mean_squared_error(y, y, np.ones((3, 2)))
     with pytest.raises(ValueError, match=r"mask: expected the leading axes of \(3, 2, 5\), got shape \(2, 3\)"):
         mean_squared_error(y, y, np.ones((2, 3), bool))

@@ -125,7 +125,7 @@ def test_generators_of_the_parts_are_collected():
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match="read: expected one of 'every', 'last', got 'first'"):
         SequenceModel(RNN(D, H), Linear(H, K), read="first")
-    with pytest.raises(RuntimeError, match="backward: .*call forward first"):
+    with pytest.raises(RuntimeError, match=r"backward: .*call forward first"):
         model_of().backward(np.ones((T, B, K)))
     with pytest.raises(ValueError, match="x: expected 3 axes"):
         model_of().forward(np.ones((B, D)))
