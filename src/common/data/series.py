@@ -119,7 +119,7 @@ def co2(every: str = "month") -> Series:
 
 def _decimal_years(dates: np.ndarray) -> np.ndarray:
     years = dates.astype("datetime64[Y]")
-    start, end = years.astype("datetime64[D]"), (years + 1).astype("datetime64[D]")
+    start, end = years.astype("datetime64[D]"), (years + np.timedelta64(1, "Y")).astype("datetime64[D]")
     return years.astype(np.int64) + 1970 + (dates - start) / (end - start)
 
 
