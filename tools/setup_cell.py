@@ -45,7 +45,9 @@ sys.path[:0] = [str(f / "src") for f in found[:1]]
 try:
     from common import BOOK
 except ImportError:
-    raise ImportError("Open the notebook in its place in the book's folder.") from None
+    raise ImportError(
+        "src/common was not found. Open the notebook in its place in the book's folder."
+    ) from None
 assert BOOK == "Recurrent Networks: Derived, Built, Proven", BOOK
 """
 

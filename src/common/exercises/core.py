@@ -232,7 +232,7 @@ class Check(Exercise):
         """Whether the function is still a stub: it returns nothing or `...`, or trips over its own `...`."""
         if outcome.error is None:
             return _unwritten(outcome.value)
-        return isinstance(outcome.error, NotImplementedError) or "ellipsis" in str(outcome.error)
+        return isinstance(outcome.error, NotImplementedError) or _tripped_over_dots(outcome.error)
 
     def _equal(self, a: _Outcome, b: _Outcome) -> bool:
         if a.changed != b.changed or (a.error is None) != (b.error is None):
@@ -402,7 +402,16 @@ def _unwritten(value: Any) -> bool:
         value = tuple(value.values())
     if isinstance(value, (tuple, list)) and len(value):
         return any(v is ... for v in value) or all(v is None for v in value)
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        return any(v is ... for v in value.ravel())
     return value is None or value is ...
+
+
+def _tripped_over_dots(error: Exception) -> bool:
+    """Whether an error was raised where a variable still was `...`."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    own = [frame for frame in frames if "site-packages" not in frame.f_code.co_filename]
+    return any(value is ... for frame in own for value in frame.f_locals.values())
 
 
 def _fold(value: Any) -> Any:
@@ -424,7 +433,8 @@ def _same(a: Any, b: Any, rtol: float, atol: float) -> bool:
             return bool(np.all(np.equal(a, b)))
         return bool(np.allclose(a, b, rtol=rtol, atol=atol, equal_nan=True))
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
-        return isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and np.array_equal(a, b)
+        both = isinstance(a, np.ndarray) and isinstance(b, np.ndarray)
+        return both and a.dtype.kind == b.dtype.kind and np.array_equal(a, b)
     return type(a) is type(b) and bool(a == b)
 
 
@@ -536,10 +546,10 @@ def _wrong_values(yours: Any, wanted: Any, name: str) -> str:
     if a.ndim == 0:
         return f"{_capital(name)} is {_number(a)}, expected {_number(b)}. {_pattern(a, b)}".rstrip()
     index = np.unravel_index(np.argmax(difference), a.shape)
-    wrong = int(np.sum(~np.isclose(a, b, rtol=1e-6, atol=1e-9)))
+    wrong = _count(int(np.sum(~np.isclose(a, b, rtol=1e-6, atol=1e-9))), "wrong entry", "wrong entries")
     place = ", ".join(str(int(i)) for i in index)
     return (
-        f"{_capital(name)} has {_count(wrong, 'wrong entry', 'wrong entries')} of {a.size}; the largest difference is at [{place}]: "
+        f"{_capital(name)} has {wrong} of {a.size}; the largest difference is at [{place}]: "
         f"{_number(a[index])}, expected {_number(b[index])}. {_pattern(a, b)}"
     ).rstrip()
 
