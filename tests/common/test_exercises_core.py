@@ -175,6 +175,7 @@ def test_a_mistake_may_be_a_changed_input(check_step):
         (lambda h: h[::-1], "values", "The first axis is in reverse order."),
         (lambda h: 0 * h, "values", "Yours is zero everywhere."),
         (lambda h: h + 0.5, "values", "8 wrong entries of 8; the largest difference is at ["),
+        (lambda h: h.astype(np.float32) * np.float32(1 + 1e-5), "values", "float32"),
         (lambda h: h + 0.5, "values", "(Case: B = 2, D = 3, H = 4.)"),
     ],
 )

@@ -72,7 +72,8 @@ class Case:
     def __str__(self) -> str:
         parts = [self.label] if self.label else []
         parts += [", ".join(f"{name} = {size}" for name, size in self.sizes.items())] if self.sizes else []
-        return " with ".join(parts) or "arguments of shapes " + ", ".join(_shape_of(a) for a in self.arguments)
+        shapes = "of shapes " if any(np.ndim(_plain(a)) for a in self.arguments if _numeric(_plain(a))) else ""
+        return " with ".join(parts) or f"arguments {shapes}" + ", ".join(_shape_of(a) for a in self.arguments)
 
 
 def case(*arguments: Any, label: str = "", **sizes: int) -> Case:
@@ -265,7 +266,7 @@ class Check(Exercise):
                 if problem := examine(yours, wanted, name, *sizes):
                     return kind, f"{problem} (Case: {one}.)"
             if not _same(yours, wanted, self._rtol, self._atol):
-                return "values", f"{_wrong_values(yours, wanted, name)} (Case: {one}.)"
+                return "values", f"{_wrong_values(yours, wanted, name, self._rtol, self._atol)} (Case: {one}.)"
         raise AssertionError("an unequal outcome has a fault")  # _equal and the examinations above agree
 
     def changes(self) -> str:
@@ -536,21 +537,24 @@ def _not_finite(yours: Any, wanted: Any, name: str) -> str:
     return f"{_capital(name)} is NaN or infinite in {len(bad)} of {np.size(yours)} entries, first at [{place}]."
 
 
-def _wrong_values(yours: Any, wanted: Any, name: str) -> str:
+def _wrong_values(yours: Any, wanted: Any, name: str, rtol: float, atol: float) -> str:
     """Size and place of the largest difference, and what the difference looks like."""
     if not (_numeric(yours) and _numeric(wanted)):
         return f"{_capital(name)} should be {_short(wanted)}, not {_short(yours)}."
     wide = np.result_type(np.asarray(wanted), np.float64)
     a, b = np.asarray(yours, dtype=wide), np.asarray(wanted, dtype=wide)
     difference = np.abs(a - b)
+    pattern = _pattern(a, b)
+    if not pattern and np.asarray(yours).dtype == np.float32 and np.allclose(a, b, rtol=1e-3, atol=1e-6):
+        pattern = "Yours is in float32; keep the float64 of the inputs."
     if a.ndim == 0:
-        return f"{_capital(name)} is {_number(a)}, expected {_number(b)}. {_pattern(a, b)}".rstrip()
+        return f"{_capital(name)} is {_number(a)}, expected {_number(b)}. {pattern}".rstrip()
     index = np.unravel_index(np.argmax(difference), a.shape)
-    wrong = _count(int(np.sum(~np.isclose(a, b, rtol=1e-6, atol=1e-9))), "wrong entry", "wrong entries")
+    wrong = _count(int(np.sum(~np.isclose(a, b, rtol=rtol, atol=atol))), "wrong entry", "wrong entries")
     place = ", ".join(str(int(i)) for i in index)
     return (
         f"{_capital(name)} has {wrong} of {a.size}; the largest difference is at [{place}]: "
-        f"{_number(a[index])}, expected {_number(b[index])}. {_pattern(a, b)}"
+        f"{_number(a[index])}, expected {_number(b[index])}. {pattern}"
     ).rstrip()
 
 
@@ -565,7 +569,7 @@ def _pattern(a: np.ndarray, b: np.ndarray) -> str:
     if close(a, -b):
         return "The sign is the wrong way round."
     factor = float(np.real(np.vdot(b, a) / np.vdot(b, b)))
-    if close(a, factor * b):
+    if abs(factor - 1) > 1e-3 and close(a, factor * b):
         return f"Yours is the right result times {factor:.4g}."
     if a.ndim == 2 and close(a.T, b):
         return "It is transposed."
