@@ -67,7 +67,7 @@ record: ## make the full-size records on a GPU, with the packages found there
 	@python=$$($(ENVIRONMENT) find) && PYTHONPATH=src "$$python" tools/record.py
 
 repository: ## set the book's public address: URL=https://github.com/OWNER/NAME
-	@python=$$($(ENVIRONMENT) find) && "$$python" tools/repository.py $(URL)
+	@python=$$($(ENVIRONMENT) find) && "$$python" tools/repository.py $(if $(filter command,$(origin URL)),"$(URL)")
 
 lock: ## write lock.txt from pyproject.toml; UPGRADE=1 takes the newest versions
 	@python=$$($(ENVIRONMENT) find) && "$$python" tools/lock.py $(if $(UPGRADE),--upgrade)

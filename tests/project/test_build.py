@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,10 @@ author: nobody
 only_build_toc_files: true
 execute:
   execute_notebooks: "off"
+sphinx:
+  config:
+    html_static_path: [book/_static]
+    html_css_files: [site.css]
 """
 TOC = """
 format: jb-book
@@ -33,7 +38,7 @@ TWO = "# Two\n\nThe second page.\n"
 class Book:
     def __init__(self, folder: Path):
         self.folder = folder
-        (folder / "book").mkdir()
+        (folder / "book/_static").mkdir(parents=True)
         (folder / "notebooks").mkdir()
         shutil.copytree(ROOT / "tools", folder / "tools", ignore=shutil.ignore_patterns("__pycache__"))
         for name in ("Makefile", "pyproject.toml", "lock.txt"):
@@ -44,6 +49,7 @@ class Book:
         """Every page as it was at first."""
         self.write("_config.yml", CONFIG)
         self.write("_toc.yml", TOC)
+        self.write("book/_static/site.css", "body { color: navy }")
         self.write("book/index.md", INDEX)
         self.write("book/one.md", ONE)
         self.write("book/two.md", TWO)
@@ -138,6 +144,15 @@ def test_a_changed_title_is_written_on_every_page(fresh):
     fresh.write("book/one.md", ONE.replace("# One", "# A new name"))
     assert fresh.build().returncode == 0
     assert all("A new name" in fresh.html(name).read_text() for name in ("index", "one", "two"))
+
+
+def test_a_changed_style_is_named_on_every_page(fresh):
+    """Pages name their style sheets with a digest, so that a browser does not show the old one from its cache."""
+    style = re.compile(r"site\.css\?v=(\w+)")
+    before = style.search(fresh.html("one").read_text())[1]
+    fresh.write("book/_static/site.css", "body { color: black }")
+    assert fresh.build().returncode == 0
+    assert all(style.search(fresh.html(name).read_text())[1] != before for name in ("index", "one", "two"))
 
 
 def test_a_removed_page_leaves_the_site(book):
