@@ -190,8 +190,7 @@ def _kind(cell: nodes.Element, folded: HideCodeCellNode) -> tuple[str, str]:
 
 def visit_folded_cell(translator: Any, node: HideCodeCellNode) -> None:
     """Write a folded cell as `<details>` whose summary says what it holds."""
-    names = " ".join(["fold", f"fold-{node['kind']}", "hide", *node["classes"]])
-    translator.body.append(f'<details class="{names}">\n<summary>{node["label"]}</summary>\n')
+    translator.body.append(f'<details class="fold fold-{node["kind"]}">\n<summary>{node["label"]}</summary>\n')
 
 
 # --- pages ---------------------------------------------------------------------------------------------------------
@@ -204,8 +203,14 @@ def finish_page(
     body = context.get("body", "")
     if 'class="katex-error"' in body:
         LOGGER.warning("KaTeX could not set an equation: %s", _first_error(body), location=pagename)
-    if 'class="katex"' not in body:
-        context["css_files"] = [one for one in context["css_files"] if "katex" not in str(one.filename)]
+    # sphinxcontrib's own rules for equations cut long ones off; site.css has better ones.
+    unwanted = ("katex-math.css",) if 'class="katex"' in body else ("katex-math.css", "katex.min.css")
+    context["css_files"] = [one for one in context["css_files"] if not str(one.filename).endswith(unwanted)]
+    for script in context["script_files"]:
+        # Scripts in the page itself read the options at once; everything else can wait for the text.
+        name = str(getattr(script, "filename", None) or "documentation_options.js")
+        if not name.endswith("documentation_options.js"):
+            script.attributes.setdefault("defer", "defer")
     if body:
         context["body"] = _with_sizes(app, body)
     context["page_actions"] = page_actions(app, pagename, context)
@@ -269,7 +274,8 @@ def finish_site(app: Sphinx, exception: Exception | None) -> None:
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}</title>\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta http-equiv="refresh" content="0; url={landing}">\n<link rel="icon" href="_static/favicon.svg">\n'
-        f'</head>\n<body>\n<main><h1>{title}</h1><p><a href="{landing}">Open the book</a></p></main>\n</body>\n</html>\n',
+        f'</head>\n<body>\n<main><h1>{title}</h1><p><a href="{landing}">Open the book</a></p></main>\n'
+        "</body>\n</html>\n",
         encoding="utf-8",
     )
     static = out / "_static"
