@@ -50,9 +50,6 @@ def canonical(node) -> str:
         fields = ((name, value) for name, value in ast.iter_fields(node) if name not in ("ctx", "kind", "type_comment"))
         # Fields that are empty say nothing, and newer Pythons have more of them.
         written = ", ".join(f"{name}={canonical(value)}" for name, value in fields if value not in (None, []))
-        # None is left out above; the constant None must not look like a constant without a value.
-        if isinstance(node, ast.Constant) and node.value is None:
-            written = "value=None"
         return f"{type(node).__name__}({written})"
     if isinstance(node, list):
         return "[" + ", ".join(map(canonical, node)) + "]"
