@@ -166,6 +166,15 @@ def test_every_link_under_read_on_is_in_the_references():
             assert same_link(address) in known, f"{notebook.name}: {address} is not in {REFERENCES.name}"
 
 
+def test_every_work_that_a_notebook_links_is_in_the_references():
+    """In the running text too: a link to a paper is a citation."""
+    known = {same_link(address) for entry in entries().values() for address in links(entry)}
+    for notebook in notebooks():
+        source = "".join("".join(cell["source"]) for cell in json.loads(notebook.read_text())["cells"])
+        for address in re.findall(r"https?://(?:doi\.org|arxiv\.org|proceedings\.mlr\.press)/[^)\s\"'>]+", source):
+            assert same_link(address) in known, f"{notebook.name}: {address} is not in {REFERENCES.name}"
+
+
 # ---- notation --------------------------------------------------------------------------------------------------------
 
 
