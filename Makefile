@@ -1,7 +1,8 @@
 # Everything a reader, a teacher or a contributor does; `make` alone lists it.
 #
 # Variables: PYTHON=/path/to/python, VENV=folder, LOCK= (empty: newest versions), WORKERS=n and TESTS="paths" (of
-# test), NOTEBOOK=path (of refresh), URL=address (of repository), UPGRADE=1 (of lock).
+# test), NOTEBOOK=path (of refresh), URL=address (of repository), UPGRADE=1 (of lock), ARGS="…" (more options of the
+# program behind serve, lab, test, bench and record).
 
 VENV ?= .venv
 LOCK ?= lock.txt
@@ -27,19 +28,19 @@ book: ## build the site into _build/html; needs no PyTorch, runs no notebook
 	@$(python) tools/build.py
 
 serve: book ## build the site and serve it on 127.0.0.1
-	@$(python) tools/serve.py
+	@$(python) tools/serve.py $(ARGS)
 
 test: ## install everything, build the site, run all tests and all notebooks
 	@$(ENVIRONMENT) all
-	@if [ "$$CI" = true ]; then $(python) tools/browser.py; fi
+	@case "$$CI" in true | 1) $(python) tools/browser.py ;; esac
 	@$(python) tools/build.py
 	@workers="$(WORKERS)"; \
 	workers=$${workers:-$$($(python) -c "import os; print(os.cpu_count())")}; \
-	$(math) $(python) -m pytest $(TESTS) -n $$workers --dist loadfile --nbval --nbval-current-env
+	$(math) $(python) -m pytest $(TESTS) -n $$workers --dist loadfile --nbval --nbval-current-env $(ARGS)
 
 lab: ## open the notebooks in JupyterLab
 	@$(ENVIRONMENT) all
-	@$(python) -m jupyterlab notebooks
+	@$(python) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks $(ARGS)
 
 refresh: ## execute and normalise all notebooks, or one: NOTEBOOK=path
 	@$(ENVIRONMENT) all
@@ -61,10 +62,10 @@ browser: ## get a Chromium for the browser tests, if there is none
 
 bench: ## measure the cells of the book against PyTorch and Keras
 	@$(ENVIRONMENT) all
-	@$(math) $(python) tools/bench.py
+	@$(math) $(python) tools/bench.py $(ARGS)
 
 record: ## make the full-size records on a GPU, with the packages found there
-	@python=$$($(ENVIRONMENT) find) && PYTHONPATH=src "$$python" tools/record.py
+	@python=$$($(ENVIRONMENT) find) && PYTHONPATH=src "$$python" tools/record.py $(ARGS)
 
 repository: ## set the book's public address: URL=https://github.com/OWNER/NAME
 	@python=$$($(ENVIRONMENT) find) && "$$python" tools/repository.py $(if $(filter command,$(origin URL)),"$(URL)")
