@@ -210,7 +210,7 @@ def _finite(value: float, what: str, step: int) -> float:
             f"step {step}: the {what} is {value}, so training has diverged. Clip the gradient (clip=1.0) or take"
             " a smaller learning rate. The model has the weights from before this step"
         )
-    return value
+    return float(value)
 
 
 def _limit(clip: float | None) -> float:

@@ -112,11 +112,12 @@ def test_a_loss_that_runs_backward_cannot_overwrite_the_gradients_being_checked(
 
     def loss_that_repairs():
         value = case.loss()
-        case.model.backward(mean_squared_error(case.model.forward(case.values["x"])[0], case.target)[1])
+        y, _ = case.model.forward(case.values["x"], (case.values["h_0"],))
+        case.model.backward(mean_squared_error(y, case.target)[1])
         claimed["cell.W_x"][:] = case.model.grads["cell.W_x"]
         return value
 
-    assert not check_gradients(loss_that_repairs, values, claimed).passed
+    assert check_gradients(loss_that_repairs, values, claimed).worst > 0.1
 
 
 def test_the_report_reads_the_same_everywhere():

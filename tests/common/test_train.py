@@ -425,19 +425,21 @@ def finish(kind, path, result, *deaths):
         return {name: file[name].tobytes() for name in file.files}
 
 
-# A save calls os.replace once, and from the second save of a file on twice, first for the checkpoint before it.
-# It calls os.fsync twice as often, for the file and for its folder.
+# A save writes one file, and from the second save on two, first the checkpoint before it. For each it calls os.fsync
+# (the file), os.replace, and os.fsync again (the folder).
 DEATHS = [
     "next:1:before",
     "next:3:before",
-    "next:6:after",
+    "write:1:halfway",  # the very first save
     "fsync:1:before",
     "replace:1:before",
+    "next:6:after",  # between two saves
     "replace:1:after",
+    "write:1:halfway",
+    "write:2:halfway",
     "replace:2:before",
     "replace:2:after",
-    "replace:3:before",
-    "replace:3:after",
+    "write:3:halfway",
     "fsync:5:before",
     "fsync:9:after",
 ]
@@ -455,13 +457,17 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path):
     path, result = tmp_path / "run.checkpoint", tmp_path / "result.npz"
     moments = random.Random(0)
     for _ in range(8):
-        process = start("minibatches", path, result)
-        assert process.stdout.readline() == "training\n"
-        time.sleep(moments.uniform(0, 0.05))
+        before = path.stat().st_mtime_ns if path.exists() else None
+        process = start("long", path, result)
+        while not path.exists() or path.stat().st_mtime_ns == before:
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.002)
+        time.sleep(moments.uniform(0, 0.02))  # a save takes some milliseconds: some of these moments are in one
         process.kill()
         process.communicate(timeout=120)
-        checkpoint.load_newest(path)  # whole, or the one before it is, or there is none yet
-    assert finish("minibatches", path, result) == finish("minibatches", "-", tmp_path / "whole.npz")
+        assert process.returncode == -signal.SIGKILL
+        assert checkpoint.load_newest(path) is not None
+    assert finish("long", path, result) == finish("long", "-", tmp_path / "whole.npz")
 
 
 # ---- PyTorch ---------------------------------------------------------------------------------------------------------

@@ -2,11 +2,11 @@
 
 python training_run.py KIND CHECKPOINT RESULT [DEATH ...]
 
-KIND        generated, minibatches, dropout or torch
+KIND        generated, minibatches, long (the same with more steps), dropout or torch
 CHECKPOINT  the file to go on from, or - for none
 RESULT      where the final weights and the history go (.npz)
 DEATH       FUNCTION:CALL:WHEN, for example replace:3:before: a child trains until it kills itself with SIGKILL, at this
-            call of os.fsync, of os.replace or of the batches' next
+            call of os.fsync, of os.replace or of the batches' next; write:CALL:halfway with half a file written
 
 Every child goes on from what the one before left behind. The last run, after all deaths, is left to end.
 """
@@ -17,15 +17,15 @@ import sys
 
 import numpy as np
 
+from common import checkpoint
 from common.cells import RNN
-from common.checkpoint import load_newest
 from common.layers import Dropout, Linear
 from common.losses import mean_squared_error
 from common.models import SequenceModel
 from common.optim import Adam
 from common.train import Generated, Minibatches, fit, fit_torch
 
-STEPS, EVERY = 60, 4
+STEPS, EVERY = {"long": 600}, {"long": 2}
 
 
 def die_at(function, call, when):
@@ -42,6 +42,34 @@ def die_at(function, call, when):
         return result
 
     return wrapped
+
+
+def open_and_die_writing(call):
+    """An `open` for common.checkpoint, whose n-th file gets only half of what is written to it."""
+    files = []
+
+    def opened(path, mode):
+        file = open(path, mode)  # noqa: SIM115  the caller closes it
+        files.append(file)
+        return HalfFile(file) if len(files) == call else file
+
+    return opened
+
+
+class HalfFile:
+    def __init__(self, file):
+        self.file = file
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def write(self, data):
+        self.file.write(data[: len(data) // 2])
+        self.file.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def sample(rng):
@@ -76,17 +104,17 @@ def numpy_run(kind, path, batches):
         batches,
         mean_squared_error,
         Adam(model.params, 0.02),
-        steps=STEPS,
+        steps=STEPS.get(kind, 60),
         clip=1.0,
         checkpoint=path,
-        every=EVERY,
+        every=EVERY.get(kind, 4),
         progress=False,
         evaluate=lambda model: {"error": float(np.abs(model.params["head.W"]).sum())},
     )
     return model.params, history
 
 
-def torch_run(path, batches):
+def torch_run(kind, path, batches):
     import torch
 
     class Model(torch.nn.Module):
@@ -107,10 +135,10 @@ def torch_run(path, batches):
         batches,
         torch.nn.functional.mse_loss,
         torch.optim.Adam(model.parameters(), 0.02),
-        steps=STEPS,
+        steps=STEPS.get(kind, 60),
         clip=1.0,
         checkpoint=path,
-        every=EVERY,
+        every=EVERY.get(kind, 4),
         progress=False,
         evaluate=lambda model: {"error": float(model.head.weight.abs().sum())},
     )
@@ -125,9 +153,12 @@ def train(kind, path, result, death=None):
         batches = Minibatches(np.tile(x, (1, 3, 1)), np.tile(y, (3, 1)), batch_size=7, seed=3)  # 24 examples: 7 7 7 3
     if death:
         function, call, when = death.split(":")
-        owner = batches if function == "next" else os
-        setattr(owner, function, die_at(getattr(owner, function), int(call), when))
-    weights, history = torch_run(path, batches) if kind == "torch" else numpy_run(kind, path, batches)
+        if function == "write":
+            checkpoint.open = open_and_die_writing(int(call))
+        else:
+            owner = batches if function == "next" else os
+            setattr(owner, function, die_at(getattr(owner, function), int(call), when))
+    weights, history = torch_run(kind, path, batches) if kind == "torch" else numpy_run(kind, path, batches)
     metrics = np.array(history.metrics["error"])
     np.savez(
         result, losses=history.losses, norms=history.norms, evaluated=history.evaluated, metrics=metrics, **weights
@@ -148,7 +179,7 @@ def main(kind, path, result, *deaths):
         _, status = os.waitpid(child, 0)
         if not os.WIFSIGNALED(status) or os.WTERMSIG(status) != signal.SIGKILL:
             sys.exit(f"{death}: the child ended with status {status} before it could die there")
-        load_newest(path)  # raises when no whole checkpoint is left
+        checkpoint.load_newest(path)  # raises when no whole checkpoint is left
     print("training", flush=True)
     train(kind, path, result)
 
