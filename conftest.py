@@ -166,3 +166,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.section("seconds a notebook took")
         for file, s in sorted(notebooks.items(), key=lambda pair: -pair[1]):
             terminalreporter.line(f"{s:6.1f}  {file}{'  (over 60)' if s > 60 else ''}")
+        if (config.rootpath / "tests" / "notebooks" / "form.py").exists():
+            from tests.notebooks import form
+
+            counts = [form.comparison(page) for page in form.pages()]
+            printing, compared = sum(n for n, _ in counts), sum(k for _, k in counts)
+            terminalreporter.line(f"{compared} of {printing} cells that print are compared, in all notebooks")

@@ -14,6 +14,7 @@ import pytest
 
 from conftest import Output
 from tests.notebooks.form import ROOT
+from tools import environment
 
 SAME = [
     ("loss 0.12345678", "loss 0.12345671"),
@@ -64,6 +65,15 @@ def test_tags_widen_the_comparison():
     assert Output("100 steps, loss 0.50", 0.05) != "110 steps, loss 0.50"
     assert Output("error 3e-10", None, 1e-8) == "error 7e-9"
     assert Output("error 3e-10", None, 1e-8) != "error 7e-7"
+
+
+def test_one_math_thread_unless_the_caller_says_otherwise():
+    alone, two, mixed = {}, {"OMP_NUM_THREADS": "2"}, {"TF_NUM_INTEROP_THREADS": "4"}
+    for variables in (alone, two, mixed):
+        environment.prepare(variables)
+    assert {alone[name] for name in environment.THREAD_VARIABLES} == {"1"}
+    assert {two[name] for name in environment.THREAD_VARIABLES} == {"2"}
+    assert (mixed["OMP_NUM_THREADS"], mixed["TF_NUM_INTEROP_THREADS"]) == ("1", "4")
 
 
 # A whole run. Each entry is one cell: its code, the output it stores, its tags, whether it must pass.
