@@ -113,13 +113,9 @@ def _refresh(paths: list[Path], workers: int) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status, 1 where something failed or is not normal."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("paths", nargs="*", default=[str(ROOT / "notebooks")], metavar="PATH")
-    parser.add_argument(
-        "-j", "--jobs", type=int, default=min(2, os.cpu_count() or 1), help="how many at a time"
-    )
+    parser.add_argument("-j", "--jobs", type=int, default=min(2, os.cpu_count() or 1), help="how many at a time")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--check", action="store_true", help="only say what is not in normal form")
     what.add_argument("--normalise", action="store_true", help="bring into normal form without executing")
