@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -9,9 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 
+EXCLUDED = yaml.safe_load((ROOT / "_config.yml").read_text())["exclude_patterns"]
 CONFIG = """
 title: A small book
 author: nobody
@@ -40,6 +43,7 @@ class Book:
         self.folder = folder
         (folder / "book/_static").mkdir(parents=True)
         (folder / "notebooks").mkdir()
+        (folder / ".pytest_cache").mkdir()
         shutil.copytree(ROOT / "tools", folder / "tools", ignore=shutil.ignore_patterns("__pycache__"))
         for name in ("Makefile", "pyproject.toml", "lock.txt"):
             shutil.copy(ROOT / name, folder)
@@ -47,7 +51,9 @@ class Book:
 
     def restore(self):
         """Every page as it was at first."""
-        self.write("_config.yml", CONFIG)
+        # What pytest leaves in its hidden folder; the book's own list of what is no page must cover it.
+        self.write(".pytest_cache/README.md", "# pytest's own page\n")
+        self.write("_config.yml", CONFIG + f"exclude_patterns: {json.dumps(EXCLUDED)}\n")
         self.write("_toc.yml", TOC)
         self.write("book/_static/site.css", "body { color: navy }")
         self.write("book/index.md", INDEX)
