@@ -29,9 +29,7 @@ def table(rows: Iterable[Sequence], headers: Sequence[str], *, digits: int = 3) 
     widths = [max(map(_width, column)) for column in zip(headers, *written, strict=True)]
     lines = [headers, ["─" * width for width in widths], *written]
     return "\n".join(
-        "  ".join(
-            _pad(entry, width, flag) for entry, width, flag in zip(line, widths, right, strict=True)
-        ).rstrip()
+        "  ".join(_pad(entry, width, flag) for entry, width, flag in zip(line, widths, right, strict=True)).rstrip()
         for line in lines
     )
 

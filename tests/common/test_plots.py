@@ -138,6 +138,7 @@ def test_an_arrow_around_corners_keeps_its_distance_when_shifted():
         (lambda: plots.gates({"q": np.ones((2, 2))}), "values: expected one of 'i'"),
         (lambda: plots.gates({}), "values: expected at least one gate"),
         (lambda: plots.states(np.ones(4)), r"hs: expected 2 axes \(T, H\), got 1"),
+        (lambda: plots.log_ticks(plots.figure()[1], "z"), "axis: expected one of 'x', 'y', got 'z'"),
         (lambda: plots.figure(height=50), "height: expected inches"),
         (lambda: plots.table([[1, 2]], ["one"]), "row 0 has 2 entries, expected 1"),
     ],
@@ -173,6 +174,25 @@ def test_a_gradient_of_zero_leaves_a_gap_and_does_not_pull_the_axis_down():
     ax = plots.gradient_by_lag({"RNN": np.array([1.0, 1e-3, 0.0])}).axes[0]
     assert np.isnan(ax.lines[0].get_ydata()[2])
     assert ax.get_ylim()[0] > 1e-5
+
+
+@pytest.mark.parametrize(
+    ("values", "labels"),
+    [
+        ([0.16, 0.17], ["0.16", "0.17"]),
+        ([0.012, 0.7], ["0.02", "0.05", "0.1", "0.2", "0.5"]),
+        ([1e-7, 1.0], ["1e-6", "1e-4", "1e-2", "1"]),
+        ([2.0, 900.0], ["2", "5", "10", "20", "50", "100", "200", "500"]),
+        ([1.0, 1e7], ["1", "1e2", "1e4", "1e6"]),
+    ],
+)
+def test_a_logarithmic_axis_has_labels_without_small_powers(values, labels):
+    ax = plots.learning_curves({"RNN": np.array(values)}).axes[0]
+    ax.figure.draw_without_rendering()
+    low, high = ax.get_ylim()
+    shown = [t.get_text() for t in ax.get_yticklabels() if low <= t.get_position()[1] <= high]
+    assert [text for text in shown if text in labels] == labels
+    assert not any("$" in text for text in shown)
 
 
 def test_states_are_drawn_with_time_to_the_right_counted_from_one():

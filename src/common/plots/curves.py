@@ -46,8 +46,7 @@ def learning_curves(
     for number, (name, value) in enumerate((baseline or {}).items()):
         ax.axhline(value, color=COLOURS["baseline"], linestyle=("--", ":", "-.")[number % 3], label=name, zorder=1.5)
     if log:
-        ax.set_yscale("log")
-    _plain_ticks(ax)
+        log_ticks(ax)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     legend(ax)
     return fig
@@ -75,7 +74,7 @@ def gradient_by_lag(
     for name, values in (reference or {}).items():
         lags, values = _runs(name, values)
         ax.plot(lags, values[0], color=COLOURS["baseline"], linestyle="--", linewidth=1.6, label=name)
-    ax.set_yscale("log")
+    log_ticks(ax)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     legend(ax)
     return fig
@@ -127,14 +126,28 @@ def _band(ax: Axes, positions: np.ndarray, values: np.ndarray, name: str) -> Non
         ax.fill_between(positions, low, high, color=line.get_color(), alpha=0.18, linewidth=0)
 
 
-def _plain_ticks(ax: Axes) -> None:
-    """Write 0.1 and 0.05, not 10⁻¹ and nothing, on a logarithmic axis that spans less than two decades."""
-    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+def log_ticks(ax: Axes, axis: str = "y") -> None:
+    """Make an axis logarithmic with labels that stay legible on a phone: 0.01 or 1e-5 in full size, no small powers.
 
-    low, high = ax.get_ylim()
-    if ax.get_yscale() != "log" or high / low > 1000:
-        return
-    subs = (1.0, 2.0, 5.0) if high / low > 4 else tuple(np.arange(1.0, 10.0, 0.5 if high / low > 1.6 else 0.25))
-    ax.yaxis.set_major_locator(LogLocator(subs=subs, numticks=12))
-    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:.3g}"))
-    ax.yaxis.set_minor_formatter(NullFormatter())
+    axis  "x" or "y"
+    """
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    checks.one_of("axis", axis, ("x", "y"))
+    getattr(ax, f"set_{axis}scale")("log")
+    scale = getattr(ax, f"{axis}axis")
+    low, high = scale.get_view_interval()
+    # Less than three decades need numbers between the powers of ten, less than one needs many of them.
+    if high / low <= 1000:
+        fine = np.arange(1.0, 10.0, 0.5 if high / low > 1.6 else 0.25)
+        scale.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high / low > 4 else tuple(fine), numticks=12))
+
+    def written(value: float, _) -> str:
+        small, large = scale.get_view_interval()
+        if (small >= 5e-4 and large < 5e4) or value == 1:
+            return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
+        digits, power = f"{value:.2e}".split("e")
+        return f"{float(digits):g}e{int(power)}"
+
+    scale.set_major_formatter(FuncFormatter(written))
+    scale.set_minor_formatter(NullFormatter())
