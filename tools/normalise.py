@@ -6,7 +6,9 @@ that somebody reads, no standard error, and one JSON spelling. Normalising twice
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import io
 import os
 import re
 import tempfile
@@ -134,7 +136,7 @@ def _code_cell(cell: NotebookNode, count: int) -> None:
         elif output.output_type in ("display_data", "execute_result"):
             output.data = nbformat.from_dict({k: v for k, v in output.data.items() if k in MIME_TYPES})
             if "image/png" in output.data:
-                output.data["image/png"] = output.data["image/png"].strip()
+                output.data["image/png"] = _with_palette(output.data["image/png"].strip())
             if not output.data:
                 continue
             output.metadata = nbformat.from_dict({})
@@ -142,6 +144,24 @@ def _code_cell(cell: NotebookNode, count: int) -> None:
                 output.execution_count = cell.execution_count
         outputs.append(output)
     cell.outputs = outputs
+
+
+def _with_palette(picture: str) -> str:
+    """A figure (PNG in base64) with a palette of 256 colours: a third of the size, no difference one could see.
+
+    The palette covers a plot's few colours and their blends with white to within 12 of 255. A picture that has a
+    palette already, or that is transparent, stays as it is.
+    """
+    from PIL import Image  # comes with matplotlib, which drew the figure
+
+    image = Image.open(io.BytesIO(base64.b64decode(picture)))
+    if image.mode not in ("RGB", "RGBA") or image.convert("RGBA").getextrema()[3][0] < 255:
+        return picture
+    colours = image.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=2, dither=Image.Dither.NONE)
+    smaller = io.BytesIO()
+    colours.save(smaller, "PNG", optimize=True)
+    encoded = base64.b64encode(smaller.getvalue()).decode()
+    return encoded if len(encoded) < len(picture) else picture
 
 
 def _without_trailing_space(source: str) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-
 import nbformat
 from nbformat import NotebookNode
 
@@ -42,7 +40,8 @@ Use the **plus** sign.
 </details>
 """
 
-PIXEL = base64.b64encode(b"\x89PNG made up").decode()
+# One grey pixel, the smallest whole PNG.
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
 ALT = "A bar of height three beside a bar of height four; the second one is higher."
 
 
