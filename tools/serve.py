@@ -1,7 +1,7 @@
 """Serve the built site on this machine, compressed as a public host does.
 
-`make serve`, or `python tools/serve.py [--port N] [--under /a/folder] [FOLDER]`. Only this machine can reach it. The
-folder is `_build/html` unless another one is named; `--under` puts it under a path, as on a host that serves many sites.
+`make serve`, or `python tools/serve.py [--port N] [--under /a/folder] [FOLDER]`. Only this machine can reach it.
+The folder is `_build/html` unless another one is named; `--under` puts it under a path, as on a host of many sites.
 """
 
 from __future__ import annotations
@@ -109,7 +109,6 @@ class Server(ThreadingHTTPServer):
     """A server for `folder`, reached under the path `under` ("/" or "/a/folder/")."""
 
     daemon_threads = True
-    allow_reuse_address = False  # else a second server would share a port that is taken
 
     def __init__(self, folder: Path, port: int = 0, under: str = "/") -> None:
         self.folder = folder.resolve()

@@ -224,7 +224,7 @@ class LabelFoldedCells(SphinxPostTransform):
 def _kind(cell: nodes.Element, folded: HideCodeCellNode) -> tuple[str, str]:
     if "tag_solution" in cell["classes"]:
         return "solution", "Solution"
-    if "google.colab" in folded.astext():
+    if "tag_setup" in cell["classes"]:
         return "setup", "Setup: where this notebook finds the book’s helpers"
     if "below-input" in folded["classes"]:
         return "output", "Output"
@@ -255,7 +255,10 @@ def finish_page(
         if not name.endswith("documentation_options.js"):
             script.attributes.setdefault("defer", "defer")
     if body:
-        context["body"] = _with_sizes(app, body)
+        # Docutils gives the entries of a bibliography a role that ARIA has withdrawn; their list wants list items.
+        body = body.replace('role="doc-biblioentry"', 'role="listitem"')
+        # Docutils gives citations a role that ARIA 1.2 has withdrawn.
+        context["body"] = _with_sizes(app, body).replace(' role="doc-biblioentry"', "")
     context["page_actions"] = page_actions(app, pagename, context)
     if doctree is not None and 'name="description"' not in context.get("metatags", ""):
         context["description"] = _description(doctree)

@@ -32,6 +32,9 @@ function nameColourMode() {
 }
 
 document.addEventListener("DOMContentLoaded", () => {
+  /* The theme takes the focus away from its buttons when they are pressed: a reader with a keyboard would start anew. */
+  const buttons = ".theme-switch-button, .search-button, .primary-toggle, .secondary-toggle";
+  for (const button of document.querySelectorAll(buttons)) button.blur = () => {};
   nameColourMode();
   new MutationObserver(nameColourMode).observe(document.documentElement, { attributeFilter: ["data-mode"] });
 });
