@@ -160,7 +160,7 @@ def _shown(record: dict) -> str:
         "made": f"{record['date'][:10]}, commit {commit}",
     }
     provenance = [f"{key:<9} {value}" for key, value in facts.items()]
-    return "\n".join([*head, "", table(rows, ["", "median", "lowest", "highest", "runs"]), "", *provenance])
+    return "\n".join([*head, "", table(rows, ["", "median", "lowest", "highest", "count"]), "", *provenance])
 
 
 def _summary(value) -> tuple:
