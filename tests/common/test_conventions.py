@@ -36,22 +36,22 @@ def table(heading: str) -> dict[str, dict[str, str]]:
     section = PAGE.read_text().split(f"\n### {heading}\n", 1)[1]
     lines = itertools.dropwhile(lambda line: not line.startswith("|"), section.splitlines())
     lines = itertools.takewhile(lambda line: line.startswith("|"), lines)
-    head, _, *rows = ([re.sub(r"[`*$]", "", cell).strip() for cell in line.strip("|").split("|")] for line in lines)
+    head, _, *rows = ([re.sub(r"[`*${}]", "", cell).strip() for cell in line.strip("|").split("|")] for line in lines)
     return {row[0]: dict(zip(head[1:], row[1:], strict=True)) for row in rows}
 
 
 def sizes(text: str) -> list[int]:
     """ "(2, 3H)" -> [2, 9] with the probes' sizes."""
-    text = text.replace("G H", "G*H")
+    text = re.sub(r"(\d)([DH])", r"\1*\2", text)
     names = {"D": D, "H": H, "B": B, "T": T}
     parts = [p for p in text.strip("()").split(",") if p.strip()]
-    return [int(eval(re.sub(r"(\d)([DH])", r"\1*\2", p), {}, names)) for p in parts]
+    return [int(eval(p, {}, names)) for p in parts]
 
 
 def formula(text: str, m: int, h: int) -> int:
-    """ "4H(D+H) + 8H" as a number."""
-    text = re.sub(r"(\d)H", r"\1*H", text).replace("H(", "H*(")
-    return int(eval(text, {}, {"D": m, "H": h}))
+    """ "4HS + 8H" as a number, with S = D + H."""
+    text = re.sub(r"(\d)H", r"\1*H", text).replace("HS", "H*S")
+    return int(eval(text, {}, {"H": h, "S": m + h}))
 
 
 # ---- the libraries ---------------------------------------------------------------------------------------------------
@@ -141,7 +141,7 @@ def test_the_order_of_the_lstm_blocks_is_the_one_printed(where):
     [
         ("PyTorch", "torch", "GRU"),
         ("Keras", "keras", "GRU"),
-        ("Keras, reset_after=False", "keras", "GRU reset_after=False"),
+        ("Keras, option", "keras", "GRU reset_after=False"),
     ],
 )
 def test_order_sign_and_reset_of_the_gru_are_the_ones_printed(where, framework, kind):
@@ -177,19 +177,19 @@ def test_the_weights_lie_as_printed(kind, blocks):
     keras_shapes = probe("keras")["runs"][kind]["shapes"]
 
     def printed(where, column):
-        return sizes(rows[where][column].replace("G", str(blocks)).replace(f"{blocks} H", f"{blocks}*H"))
+        return sizes(rows[where][column].replace("G", str(blocks)))
 
-    assert list(torch_weights["weight_ih_l0"]) == printed("PyTorch", "Input weights")
-    assert list(torch_weights["weight_hh_l0"]) == printed("PyTorch", "Recurrent weights")
-    assert keras_shapes["kernel"] == printed("Keras", "Input weights")
-    assert keras_shapes["recurrent_kernel"] == printed("Keras", "Recurrent weights")
+    assert list(torch_weights["weight_ih_l0"]) == printed("PyTorch", "Input")
+    assert list(torch_weights["weight_hh_l0"]) == printed("PyTorch", "Recurrent")
+    assert keras_shapes["kernel"] == printed("Keras", "Input")
+    assert keras_shapes["recurrent_kernel"] == printed("Keras", "Recurrent")
     # D comes first where x multiplies W as it lies, last where W has to be transposed.
     assert torch_weights["weight_ih_l0"][1] == keras_shapes["kernel"][0] == D
     assert rows["PyTorch"]["Product"] == rows["ONNX"]["Product"] == "x @ W.T"
     assert rows["Keras"]["Product"] == rows["This book"]["Product"] == "x @ W"
     if kind == "RNN":
-        assert list(RNN(D, H).params["W_x"].shape) == printed("This book", "Input weights")
-        assert list(RNN(D, H).params["W_h"].shape) == printed("This book", "Recurrent weights")
+        assert list(RNN(D, H).params["W_x"].shape) == printed("This book", "Input")
+        assert list(RNN(D, H).params["W_h"].shape) == printed("This book", "Recurrent")
 
 
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
@@ -202,7 +202,7 @@ def test_the_biases_have_the_shapes_printed(kind):
     assert probe("keras")["runs"][kind]["shapes"]["bias"] == sizes(rows["Keras"][kind])
     if kind == "GRU":
         before = probe("keras")["runs"]["GRU reset_after=False"]["shapes"]["bias"]
-        assert before == sizes(rows["Keras, reset_after=False"]["GRU"])
+        assert before == sizes(rows["Keras, option"]["GRU"])
     if kind == "RNN":
         assert list(RNN(D, H).params["b"].shape) == sizes(rows["This book"]["RNN"])
 
@@ -215,13 +215,13 @@ def test_the_parameter_counts_follow_the_formulas_printed(kind):
             assert formula(rows[where][kind], m, h) == counted, (where, kind, m, h)
     if kind == "GRU":
         for m, h, counted in probe("keras")["counts"]["GRU reset_after=False"]:
-            assert formula(rows["Keras, reset_after=False"]["GRU"], m, h) == counted
+            assert formula(rows["Keras, option"]["GRU"], m, h) == counted
         example = re.search(
             r"With \$D = (\d+)\$ and \$H = (\d+)\$.*?has (\d+) parameters, and (\d+)", PAGE.read_text(), re.S
         )
         m, h, after, before = map(int, example.groups())
         assert formula(rows["Keras"]["GRU"], m, h) == after
-        assert formula(rows["Keras, reset_after=False"]["GRU"], m, h) == before
+        assert formula(rows["Keras, option"]["GRU"], m, h) == before
     if kind == "RNN":
         cell = RNN(12, 128)
         assert formula(rows["This book"]["RNN"], 12, 128) == sum(p.size for p in cell.params.values())
@@ -232,18 +232,18 @@ def test_shapes_in_and_out_are_the_ones_printed():
     torch_run, keras_run = probe("torch")["runs"], probe("keras")["runs"]
     for kind in ("RNN", "LSTM", "GRU"):
         for where, run in (("PyTorch", torch_run[kind]), ("Keras", keras_run[kind])):
-            assert run["output_shape"] == sizes(rows[where]["Outputs of all steps"])
-            assert run["last_shapes"] == [sizes(rows[where]["Final state"])] * (2 if kind == "LSTM" else 1)
+            assert run["output_shape"] == sizes(rows[where]["All steps"])
+            assert run["last_shapes"] == [sizes(rows[where]["Last state"])] * (2 if kind == "LSTM" else 1)
         assert keras_run[kind]["last_only_shape"] == [B, H]
     assert torch_run["RNN"]["batch_first_shapes"] == [[B, T, H], [1, B, H]]
     hs, (h,) = RNN(D, H).forward(np.zeros(sizes(rows["This book"]["Input"])))
-    assert list(hs.shape) == sizes(rows["This book"]["Outputs of all steps"])
-    assert list(h.shape) == sizes(rows["This book"]["Final state"])
+    assert list(hs.shape) == sizes(rows["This book"]["All steps"])
+    assert list(h.shape) == sizes(rows["This book"]["Last state"])
 
 
 def test_pytorch_starts_as_printed():
     row = table("Where training starts")["PyTorch"]
-    assert set(row.values()) == {"uniform in ±1/√H"}
+    assert set(row.values()) == {"±1/√H"}
     for kind in ("RNN", "LSTM", "GRU"):
         for name, (low, high) in probe("torch")["start"][kind]["ranges"].items():
             bound = 1 / np.sqrt(64)
@@ -254,7 +254,7 @@ def test_pytorch_starts_as_printed():
 
 def test_keras_starts_as_printed():
     row = table("Where training starts")["Keras"]
-    assert row == {"Input weights": "Glorot uniform", "Recurrent weights": "orthogonal", "Biases": "0, forget gate 1"}
+    assert row == {"Input": "Glorot", "Recurrent": "orthogonal", "Biases": "0, forget gate 1"}
     size = 64
     for kind, blocks in (("RNN", 1), ("LSTM", 4), ("GRU", 3)):
         start = probe("keras")["start"][kind]
@@ -274,8 +274,8 @@ def test_keras_starts_as_printed():
 
 
 def test_this_book_starts_as_printed():
-    row = table("Where training starts")["This book, RNN"]
-    assert row == {"Input weights": "Glorot uniform", "Recurrent weights": "orthogonal", "Biases": "0"}
+    row = table("Where training starts")["Our RNN"]
+    assert row == {"Input": "Glorot", "Recurrent": "orthogonal", "Biases": "0"}
     cell = RNN(64, 64, rng=0)
     limit = np.sqrt(6 / 128)
     assert 0.99 * limit < np.abs(cell.params["W_x"]).max() <= limit
