@@ -214,6 +214,15 @@ def test_the_timetable_lists_the_notebooks_that_exist_in_order():
     assert sorted(timetable()) == [str(path.relative_to(ROOT)) for path in notebooks()]
 
 
+def test_a_notebook_states_the_reading_time_of_the_timetable():
+    for name, (reading, _) in timetable().items():
+        stated = re.search(r"\*\*Time\*\* (\d+) minutes", (ROOT / name).read_text())
+        assert stated, f"{name}: no line '**Time** … minutes'"
+        assert int(stated[1]) == round(60 * reading), (
+            f"{name} says {stated[1]} minutes, {STUDY.name} {60 * reading:.0f}"
+        )
+
+
 def test_the_hours_of_the_course_add_up():
     weeks = [(cells[1], float(cells[2])) for cells in rows(STUDY, "Timetable") if len(cells) == 4]
     assert len(weeks) == 5
