@@ -131,8 +131,7 @@ def test_the_bench_runs_with_every_contender_in_one_process_on_one_thread():
         _, _, ms, limit, torch, keras, faster, way, _ = (cell.strip() for cell in line.split("|"))
         assert float(ms) > 0
         assert limit.endswith(" %")
-        # The same rounds give all three, so the faster library's ratio is one of the two.
-        assert faster in (torch, keras)
+        assert float(faster) == max(float(torch), float(keras))  # against the faster library ours looks worse
         assert way in ("loop", "unrolled", "XLA", "unrolled, XLA")
     assert re.search(r"^NumPy .*, 1 thread$", run.stdout, re.MULTILINE)
     assert re.search(r"^PyTorch .*, 1 thread$", run.stdout, re.MULTILINE)
