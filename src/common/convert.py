@@ -44,8 +44,8 @@ def params_from_torch(torch_params: Arrays) -> Arrays:
 def grads_from_torch(torch_grads: Arrays) -> Arrays:
     """PyTorch's gradients in our layout.
 
-    Not the same as converting parameters: both of PyTorch's biases enter as one sum, so each receives the whole gradient
-    of b. Adding them would double it.
+    Not the same as converting parameters: both of PyTorch's biases enter as one sum, so each receives the whole
+    gradient of b. Adding them would double it.
     """
     grads = {"W_x": torch_grads["weight_ih_l0"].T.copy(), "W_h": torch_grads["weight_hh_l0"].T.copy()}
     if "bias_ih_l0" in torch_grads:

@@ -79,7 +79,7 @@ def test_chunks_with_a_carried_state_equal_the_whole_sequence():
         np.testing.assert_allclose(outputs, whole[k : k + 4], rtol=0, atol=1e-15)
     np.testing.assert_allclose(chunk_state[0], final[0], rtol=0, atol=1e-15)
 
-    # Backward, last chunk first: the gradient of a chunk's initial state is what its predecessor's final state receives.
+    # Backward, last chunk first: the gradient of a chunk's initial state goes to its predecessor's final state.
     summed, carry = {name: 0.0 for name in whole_grads}, grad_state
     for k in (2, 1, 0):
         piece = slice(4 * k, 4 * k + 4)

@@ -1,8 +1,8 @@
 """What every recurrent cell has in common: the interface, the checks, and the work that needs no loop over time.
 
-A cell computes a_t = x_t W_x + h_{t-1} W_h + b at every step and then its own step function. The first product does not
-depend on the state, so it is one large matrix product for all steps; only h_{t-1} W_h has to wait for its turn. The same
-holds backward: the loop collects δ_t, the gradient of a_t, and the weight gradients are single products over time.
+A cell computes a_t = x_t W_x + h_{t-1} W_h + b at every step and then its own step function. The first product does
+not depend on the state, so it is one large matrix product for all steps; only h_{t-1} W_h has to wait for its turn.
+Backward, the loop collects δ_t, the gradient of a_t, and the weight gradients are single products over time.
 """
 
 from __future__ import annotations
