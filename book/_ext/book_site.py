@@ -38,6 +38,7 @@ LOGGER = logging.getLogger(__name__)
 
 GITHUB = re.compile(r"https://github\.com/([\w.-]+)/([\w.-]+?)(?:\.git)?/?")
 DESCRIPTION_LENGTH = 160
+EMPTY_HEADING = re.compile(r"<th[^>]*>(?:<p></p>|\s)*</th>")
 # Copied by the theme, used by no page: icons and Bootstrap's script (see book/_templates/layout.html), source maps.
 UNUSED = ("scripts/fontawesome.js*", "scripts/bootstrap.js*", "vendor/fontawesome", "**/*.map", "sphinx-thebe.*")
 
@@ -257,8 +258,10 @@ def finish_page(
     if body:
         # Docutils gives the entries of a bibliography a role that ARIA has withdrawn; their list wants list items.
         body = body.replace('role="doc-biblioentry"', 'role="listitem"')
-        # Docutils gives citations a role that ARIA 1.2 has withdrawn.
-        context["body"] = _with_sizes(app, body).replace(' role="doc-biblioentry"', "")
+        body = _with_sizes(app, body)
+        # Docutils gives citations a role that ARIA 1.2 has withdrawn; an empty corner of a table is no heading.
+        body = body.replace(' role="doc-biblioentry"', "")
+        context["body"] = EMPTY_HEADING.sub("<td></td>", body)
     context["page_actions"] = page_actions(app, pagename, context)
     if doctree is not None and 'name="description"' not in context.get("metatags", ""):
         context["description"] = _description(doctree)

@@ -211,15 +211,21 @@ def broken_pictures(page: Page) -> list[str]:
 
 
 def axe_violations(page: Page, rules: list[str] | None = None) -> list[str]:
-    """What axe complains about, by all its rules or by those named.
+    """What axe complains about, by all its rules or by those named. Comes last: it flattens code and equations.
 
-    Equations are left out: thousands of elements with one colour, which `faint_mathematics` looks at.
+    Their thousands of elements would take axe a minute a page; `faint_text` and `out_of_reach` look at them.
     """
+    page.evaluate(
+        """() => {
+            for (const code of document.querySelectorAll('.highlight pre')) code.textContent = code.textContent;
+            for (const formula of document.querySelectorAll('.katex')) formula.textContent = 'formula';
+        }"""
+    )
     # Without preload: axe would fetch the style sheets once more, which a page opened as a file may not.
     options = {"resultTypes": ["violations"], "preload": False}
     if rules:
         options["runOnly"] = {"type": "rule", "values": rules}
-    found = Axe().run(page, context={"exclude": [[".katex"]]}, options=options).response["violations"]
+    found = Axe().run(page, options=options).response["violations"]
     return [
         f"{rule['id']}: {node['html'][:160]} {node.get('failureSummary', '')[:200]}"
         for rule in found
@@ -227,8 +233,8 @@ def axe_violations(page: Page, rules: list[str] | None = None) -> list[str]:
     ]
 
 
-def faint_mathematics(page: Page) -> list[str]:
-    """Equations, tags and coloured parts of equations with a contrast under 4.5 (WCAG 1.4.3)."""
+def faint_text(page: Page) -> list[str]:
+    """Equations, their tags, and every kind of word in code with a contrast under 4.5 (WCAG 1.4.3)."""
     return page.evaluate(
         """() => {
             const numbers = colour => (colour.match(/[\\d.]+/g) || []).map(Number);
@@ -244,15 +250,34 @@ def faint_mathematics(page: Page) -> list[str]:
                 }
                 return [255, 255, 255];
             };
-            const faint = new Set();
-            const parts = '.katex-html, .katex-html > .tag, .katex-html [style*="color"]';
+            const kinds = new Map();
+            const parts = '.katex-html, .katex-html > .tag, .katex-html [style*="color"], .highlight pre, ' +
+                '.highlight pre span';
             for (const part of document.querySelectorAll(parts)) {
+                // One of a kind: the same words in the same sort of box have the same colours.
+                const box = part.closest('.cell_output, .cell_input, .admonition, details, article');
+                const kind = `${box?.className} ${part.tagName} ${part.className} ${part.getAttribute('style')}`;
+                if (part.textContent.trim() && !kinds.has(kind)) kinds.set(kind, part);
+            }
+            const faint = [];
+            for (const part of kinds.values()) {
                 const pair = [luminance(numbers(getComputedStyle(part).color).slice(0, 3)), luminance(behind(part))];
                 const ratio = (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
-                if (ratio < 4.5) faint.add(`contrast ${ratio.toFixed(2)}: ${part.textContent.slice(0, 60)}`);
+                if (ratio < 4.5) faint.push(`contrast ${ratio.toFixed(2)}: ${part.textContent.slice(0, 60)}`);
             }
-            return [...faint];
+            return faint;
         }"""
+    )
+
+
+def stuck_for_the_keyboard(page: Page) -> list[str]:
+    """Boxes that scroll, but neither have the focus nor hold anything that can have it."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll('main *')].filter(box => {
+            if (box.scrollWidth <= box.clientWidth + 1 || !box.clientWidth || box.tabIndex >= 0) return false;
+            const scrolls = ['auto', 'scroll'].includes(getComputedStyle(box).overflowX);
+            return scrolls && !box.querySelector('a[href], button, input, summary, [tabindex="0"]');
+        }).map(box => 'the keyboard cannot scroll ' + box.outerHTML.slice(0, 120))"""
     )
 
 

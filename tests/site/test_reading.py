@@ -14,7 +14,7 @@ DESCRIBE = """() => {
     const style = getComputedStyle(e);
     return {
         tag: e.tagName,
-        text: (e.getAttribute('aria-label') || e.title || e.innerText || e.querySelector('svg title')?.textContent || '')
+        text: (e.ariaLabel || e.title || e.innerText || e.querySelector('svg title')?.textContent || '')
             .trim(),
         classes: e.getAttribute('class') || '',
         landmark: e.closest('nav')?.getAttribute('aria-label') || e.closest('article')?.tagName || '',
