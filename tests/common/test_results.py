@@ -52,6 +52,8 @@ def book(tmp_path, monkeypatch):
     monkeypatch.setenv("BOOK_NOTEBOOKS", str(tmp_path / "notebooks"))
     monkeypatch.setenv("BOOK_RECORD_DIR", str(tmp_path / "records"))
     monkeypatch.delenv("BOOK_RECORD", raising=False)
+    for framework in ("keras", "torch"):  # another test of this process may have imported one
+        monkeypatch.delitem(sys.modules, framework, raising=False)
     common = tmp_path / "common"
     (common / "deep").mkdir(parents=True)
     (common / "__init__.py").write_text("")
