@@ -65,7 +65,9 @@ bench: ## measure the cells of the book against PyTorch and Keras
 	@$(math) $(python) tools/bench.py $(ARGS)
 
 record: ## make the full-size records on a GPU, with the packages found there
-	@python=$$($(ENVIRONMENT) find) && PYTHONPATH=src "$$python" tools/record.py $(ARGS)
+	@python="$(PYTHON)"; \
+	if [ -z "$$python" ] && [ -e "$(VENV)/.installed-all" ]; then python=$(python); fi; \
+	python=$${python:-$$($(ENVIRONMENT) find)} && "$$python" tools/record.py $(ARGS)
 
 repository: ## set the book's public address: URL=https://github.com/OWNER/NAME
 	@python=$$($(ENVIRONMENT) find) && "$$python" tools/repository.py $(if $(filter command,$(origin URL)),"$(URL)")
