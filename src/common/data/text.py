@@ -8,9 +8,11 @@ the next line depends on all of this one.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -69,6 +71,28 @@ def numbers(start: int = 0, stop: int = 10_000, rng=None) -> str:
     if rng is not None:
         lines = [lines[i] for i in generator(rng).permutation(len(lines))]
     return "".join(lines)
+
+
+_PROSE = Path(__file__).with_name("book_prose.txt")
+_PROSE_SHA256 = "1f7d8e9cb04ab17a8031e9504823d63a4c6430de04ca4229729da4605a7313f5"
+
+
+def book_prose() -> str:
+    """Return the frozen prose of this book: some 92,000 characters of plain English, 83 different ones.
+
+    The running text of the first two chapters as it stood when the file was made (tools/freeze_prose.py). The file
+    never changes, although the book does, so what a model learns from it stays comparable. It is part of the package
+    and needs no network. CC BY 4.0, like all text of the book.
+
+    Raises ValueError when the file is not the frozen one.
+    """
+    data = _PROSE.read_bytes()
+    if hashlib.sha256(data).hexdigest() != _PROSE_SHA256:
+        raise ValueError(
+            f"{_PROSE}: expected the frozen text, got a changed file of {len(data)} bytes; "
+            "restore it with `git checkout -- src/common/data/book_prose.txt`"
+        )
+    return data.decode("ascii")
 
 
 def tiny_shakespeare() -> str:

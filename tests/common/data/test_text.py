@@ -344,3 +344,21 @@ IDS = np.arange(20)
 def test_bad_input_is_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_the_prose_of_the_book_is_frozen():
+    prose = text.book_prose()
+    assert 60_000 <= len(prose) <= 100_000
+    assert prose.isascii()
+    assert prose.endswith("\n")
+    assert len(text.Vocabulary.characters(prose)) == 83
+    assert "A recurrent network" in prose
+
+
+def test_a_changed_prose_is_refused(tmp_path, monkeypatch):
+    """A model trained on another text would print other numbers, and nobody would know why."""
+    changed = tmp_path / "book_prose.txt"
+    changed.write_bytes(text.book_prose().encode().replace(b"recurrent", b"recursive", 1))
+    monkeypatch.setattr(text, "_PROSE", changed)
+    with pytest.raises(ValueError, match="expected the frozen text, got a changed file"):
+        text.book_prose()
