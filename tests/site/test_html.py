@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import sphinxcontrib.katex
+
 from tests.site import checks
 from tests.site.conftest import GENERATED, OTHER, ROOT, documents
 
@@ -72,6 +74,11 @@ def test_files_that_style_sheets_name_exist(site):
             if not url.startswith("data:") and not (path.parent / url).is_file():
                 complaints.append(f"{path.name}: {url}")
     complain(complaints)
+
+
+def test_the_style_of_equations_fits_the_program_that_sets_them(site):
+    style = (site / "katex" / "katex.min.css").read_text(encoding="utf-8")
+    assert f'content:"{sphinxcontrib.katex.katex_version}"' in style
 
 
 def test_the_table_of_contents_and_the_files_agree(site):
