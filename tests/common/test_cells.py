@@ -202,6 +202,8 @@ def test_starting_weights_are_what_the_docstring_says():
 
 
 GOOD = np.zeros((7, 3, 2))
+BAD_GRAD = np.zeros((7, 3, 5))
+BAD_GRAD[6, 2, 4] = np.nan
 
 
 @pytest.mark.parametrize(
@@ -244,6 +246,11 @@ GOOD = np.zeros((7, 3, 2))
             lambda c: (c.forward(GOOD), c.backward(GOOD)),
             ValueError,
             r"grad_outputs: expected shape \(7, 3, 5\)",
+        ),
+        (
+            lambda c: (c.forward(GOOD), c.backward(BAD_GRAD)),
+            ValueError,
+            r"grad_outputs: .* got nan at index \(6, 2, 4\)",
         ),
         (lambda c: RNN(0, 5), ValueError, "input_size: expected a whole number of at least 1, got 0"),
         (lambda c: RNN(2, 5.0), TypeError, "hidden_size: expected a whole number of at least 1, got 5.0"),

@@ -27,11 +27,12 @@ class RNN(RecurrentCell):
         super().__init__(input_size, hidden_size, bias=bias, dtype=dtype, rng=rng)
 
     def _run(self, projected: np.ndarray, state: State, mask) -> tuple[np.ndarray, State]:
-        W_h = self.params["W_h"]
+        W_h, b = self.params["W_h"], self.params.get("b", 0)
         h = self._h_0 = state[0].copy()
         product = np.empty_like(h)
         for t, a in enumerate(projected):
-            a += np.matmul(h, W_h, out=product)  # RNN.1
+            a += np.matmul(h, W_h, out=product)
+            a += b  # RNN.1
             self._activate(a, out=a)  # RNN.2, in place: from here on this row is h_t
             if mask is not None:
                 np.copyto(a, h, where=~mask[t, :, None])
