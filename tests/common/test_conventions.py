@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.cells import RNN
+from common.cells import GRU, LSTM, RNN
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "book/notation.md"
@@ -117,6 +117,7 @@ def arrays(framework, kind):
 
 
 FRAMEWORKS = {"PyTorch": "torch", "Keras": "keras"}
+OURS = {"RNN": RNN, "LSTM": LSTM, "GRU": GRU}
 
 
 # ---- the tests -------------------------------------------------------------------------------------------------------
@@ -187,9 +188,9 @@ def test_the_weights_lie_as_printed(kind, blocks):
     assert torch_weights["weight_ih_l0"][1] == keras_shapes["kernel"][0] == D
     assert rows["PyTorch"]["Product"] == rows["ONNX"]["Product"] == "x @ W.T"
     assert rows["Keras"]["Product"] == rows["This book"]["Product"] == "x @ W"
-    if kind == "RNN":
-        assert list(RNN(D, H).params["W_x"].shape) == printed("This book", "Input")
-        assert list(RNN(D, H).params["W_h"].shape) == printed("This book", "Recurrent")
+    cell = OURS[kind](D, H)
+    assert list(cell.params["W_x"].shape) == printed("This book", "Input")
+    assert list(cell.params["W_h"].shape) == printed("This book", "Recurrent")
 
 
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
@@ -203,8 +204,11 @@ def test_the_biases_have_the_shapes_printed(kind):
     if kind == "GRU":
         before = probe("keras")["runs"]["GRU reset_after=False"]["shapes"]["bias"]
         assert before == sizes(rows["Keras, option"]["GRU"])
-    if kind == "RNN":
-        assert list(RNN(D, H).params["b"].shape) == sizes(rows["This book"]["RNN"])
+    printed = [sizes(shape) for shape in rows["This book"][kind].split(" and ")]
+    assert [list(p.shape) for name, p in OURS[kind](D, H).params.items() if not name.startswith("W")] == printed
+    if kind == "GRU":
+        assert "c_n" not in (before := GRU(D, H, reset="before").params)
+        assert list(before["b"].shape) == sizes(rows["This book, option"]["GRU"])
 
 
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
@@ -222,9 +226,21 @@ def test_the_parameter_counts_follow_the_formulas_printed(kind):
         m, h, after, before = map(int, example.groups())
         assert formula(rows["Keras"]["GRU"], m, h) == after
         assert formula(rows["Keras, option"]["GRU"], m, h) == before
-    if kind == "RNN":
-        cell = RNN(12, 128)
-        assert formula(rows["This book"]["RNN"], 12, 128) == sum(p.size for p in cell.params.values())
+        ours = GRU(12, 128, reset="before").parameter_count
+        assert formula(rows["This book, option"]["GRU"], 12, 128) == ours
+    assert formula(rows["This book"][kind], 12, 128) == OURS[kind](12, 128).parameter_count
+
+
+def test_the_parameter_counts_of_the_example_follow_from_the_formulas():
+    section = PAGE.read_text().split("\n### How many parameters\n", 1)[1].split("\n### ", 1)[0]
+    formulas = table("How many parameters")
+    example = section.split("With $D = 4$ and $H = 5$", 1)[1]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in example.splitlines() if line[:1] == "|"]
+    assert len(rows) == len(formulas) + 2
+    for where, *counts in rows[2:]:
+        for kind, count in zip(("RNN", "LSTM", "GRU"), counts, strict=True):
+            text = formulas[where][kind]
+            assert count == (text if text == "–" else str(formula(text, 4, 5))), (where, kind)
 
 
 def test_shapes_in_and_out_are_the_ones_printed():
@@ -273,14 +289,20 @@ def test_keras_starts_as_printed():
         assert np.array_equal(bias, expected), kind
 
 
-def test_this_book_starts_as_printed():
-    row = table("Where training starts")["Our RNN"]
-    assert row == {"Input": "Glorot", "Recurrent": "orthogonal", "Biases": "0"}
-    cell = RNN(64, 64, rng=0)
-    limit = np.sqrt(6 / 128)
+@pytest.mark.parametrize(("kind", "blocks"), [("RNN", 1), ("LSTM", 4), ("GRU", 3)])
+def test_this_book_starts_as_printed(kind, blocks):
+    row = table("Where training starts")[f"Our {kind}"]
+    recurrent = "orthogonal" if kind == "RNN" else "orthogonal, each block"
+    assert row == {"Input": "Glorot", "Recurrent": recurrent, "Biases": "0, forget gate 1" if kind == "LSTM" else "0"}
+    cell = OURS[kind](64, 64, rng=0)
+    limit = np.sqrt(6 / (64 + blocks * 64))
     assert 0.99 * limit < np.abs(cell.params["W_x"]).max() <= limit
-    assert np.allclose(cell.params["W_h"] @ cell.params["W_h"].T, np.eye(64))
-    assert not cell.params["b"].any()
+    for block in np.split(cell.params["W_h"], blocks, axis=1):
+        assert np.allclose(block @ block.T, np.eye(64))
+    if kind == "LSTM":
+        assert np.all(cell.params["b"][cell.block("f")] == 1)
+        cell.params["b"][cell.block("f")] = 0
+    assert not any(p.any() for name, p in cell.params.items() if not name.startswith("W"))
 
 
 def test_the_names_of_the_parameters_are_the_ones_printed():
