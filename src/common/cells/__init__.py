@@ -1,5 +1,7 @@
 """Recurrent cells in NumPy over whole sequences, with hand-written backward passes."""
 
+from common.cells.gru import GRU
+from common.cells.lstm import LSTM
 from common.cells.rnn import RNN
 
-__all__ = ["RNN"]
+__all__ = ["GRU", "LSTM", "RNN"]

@@ -1,7 +1,7 @@
 """What every recurrent cell has in common: the interface, the checks, and the work that needs no loop over time.
 
 A cell computes a_t = x_t W_x + h_{t-1} W_h + b at every step and then its own step function. The first product does
-not depend on the state, so it is one large matrix product for all steps; only h_{t-1} W_h has to wait for its turn.
+not depend on the state, so many steps share one large matrix product; only h_{t-1} W_h has to wait for its turn.
 Backward, the loop collects δ_t, the gradient of a_t, and the weight gradients are single products over time.
 """
 
@@ -63,9 +63,8 @@ class RecurrentCell(ABC):
         state = self._check_state("state", state, B)
         if mask is not None:
             mask = _check_mask(mask, T, B)
-        projected = _rows(x) @ self.params["W_x"]
         self._cache = {"x": x, "mask": mask}
-        outputs, state = self._run(projected.reshape(T, B, -1), state, mask)
+        outputs, state = self._run(x, state, mask)
         outputs.flags.writeable = False
         return outputs, state
 
@@ -88,13 +87,13 @@ class RecurrentCell(ABC):
         grad_state = self._check_state("grad_state", grad_state, B)
         deltas, grad_state = self._run_back(grad_outputs, grad_state, mask)
         flat = _rows(deltas)
-        grads = {"W_x": _rows(x).T @ flat, **self._recurrent_grads(deltas)}  # RNN.5
+        grads = {"W_x": _rows(x).T @ flat, **self._recurrent_grads(deltas)}  # RNN.5, LSTM.14, GRU.7
         if "b" in self.params:
-            grads["b"] = np.ones(len(flat), self.dtype) @ flat  # RNN.7; as a product it is faster than as a sum
+            grads["b"] = np.ones(len(flat), self.dtype) @ flat  # RNN.7, LSTM.16, GRU.9; faster than as a sum
         if not np.isfinite(grads["W_h"].sum()):  # NaN in grad_outputs has spread to here; only now look for it there
             checks.array("grad_outputs", grad_outputs)
         self.grads = grads
-        grad_x = (flat @ np.ascontiguousarray(self.params["W_x"].T)).reshape(x.shape)  # RNN.8
+        grad_x = (flat @ np.ascontiguousarray(self.params["W_x"].T)).reshape(x.shape)  # RNN.8, LSTM.17, GRU.10
         return grad_x, grad_state
 
     def zero_state(self, batch: int) -> State:
@@ -110,8 +109,8 @@ class RecurrentCell(ABC):
     # ---- what a subclass supplies --------------------------------------------------------------------------------
 
     @abstractmethod
-    def _run(self, projected: np.ndarray, state: State, mask) -> tuple[np.ndarray, State]:
-        """The loop forward. `projected` is x_t W_x for all t, (T, B, blocks * H), free to be overwritten."""
+    def _run(self, x: np.ndarray, state: State, mask) -> tuple[np.ndarray, State]:
+        """The loop forward. Returns the outputs of all steps, (T, B, H), and the state after the last step."""
 
     @abstractmethod
     def _run_back(self, grad_outputs: np.ndarray, grad_state: State, mask) -> tuple[np.ndarray, State]:

@@ -26,8 +26,9 @@ class RNN(RecurrentCell):
         self.activation = checks.one_of("activation", activation, ("tanh", "relu"))
         super().__init__(input_size, hidden_size, bias=bias, dtype=dtype, rng=rng)
 
-    def _run(self, projected: np.ndarray, state: State, mask) -> tuple[np.ndarray, State]:
+    def _run(self, x: np.ndarray, state: State, mask) -> tuple[np.ndarray, State]:
         W_h, b = self.params["W_h"], self.params.get("b", 0)
+        projected = (_rows(x) @ self.params["W_x"]).reshape(*x.shape[:2], -1)
         h = self._h_0 = state[0].copy()
         product = np.empty_like(h)
         for t, a in enumerate(projected):
