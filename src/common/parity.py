@@ -35,18 +35,18 @@ def run_torch(cell, x, state, grad_outputs, grad_state, lengths=None) -> Arrays:
 
     module = convert.to_torch(cell)
     tensors = [torch.tensor(a, requires_grad=True) for a in (x, *state)]
-    inputs, start = (
-        tensors[0],
-        tuple(h[None] for h in tensors[1:]),
-    )  # PyTorch's state has an axis for the layer
-    inputs = inputs if lengths is None else _pack(inputs, lengths)
-    outputs, final = module(inputs, start if len(start) > 1 else start[0])
+    # PyTorch's h and c have an axis for layers and directions; our state is one flat tuple of them.
+    letters = len({name.rpartition(".")[2] for name in cell.state_names})
+    start = tuple(torch.stack(tensors[1 + k :: letters]) for k in range(letters))
+    inputs = tensors[0] if lengths is None else _pack(tensors[0], lengths)
+    outputs, final = module(inputs, start if letters > 1 else start[0])
     if lengths is not None:
         outputs, _ = torch.nn.utils.rnn.pad_packed_sequence(outputs, total_length=len(x))
-    final = [h[0] for h in (final if isinstance(final, tuple) else (final,))]
+    final = final if isinstance(final, tuple) else (final,)
+    final = [part for together in zip(*final, strict=True) for part in together]
     upstream = [torch.tensor(g) for g in (grad_outputs, *grad_state)]
     torch.autograd.backward([outputs, *final], upstream)
-    grads = convert.grads_from_torch({n: p.grad.numpy() for n, p in module.named_parameters()})
+    grads = convert.torch_grads(cell, {n: p.grad.numpy() for n, p in module.named_parameters()})
     values = [t.detach().numpy() for t in (outputs, *final)]
     leaves = [t.grad.numpy() for t in tensors]
     return _result(cell.state_names, values[0], values[1:], leaves[0], leaves[1:], grads)
@@ -54,12 +54,13 @@ def run_torch(cell, x, state, grad_outputs, grad_state, lengths=None) -> Arrays:
 
 def run_keras(cell, x, state, grad_outputs, grad_state, mask=None) -> Arrays:
     """The Keras layer with the weights of `cell`, differentiated by the backend in use (TensorFlow, PyTorch or JAX)."""
-    layer = convert.to_keras(cell)
+    layers = convert.to_keras(cell)
+    layers = layers if isinstance(layers, list) else [layers]
     upstream = [np.swapaxes(grad_outputs, 0, 1), *grad_state]
     mask = None if mask is None else mask.T
-    values, leaves, weights = _keras_gradients(layer, [np.swapaxes(x, 0, 1), *state], mask, upstream)
+    values, leaves, weights = _keras_gradients(layers, [np.swapaxes(x, 0, 1), *state], mask, upstream)
     outputs, grad_x = np.swapaxes(values[0], 0, 1), np.swapaxes(leaves[0], 0, 1)
-    grads = convert.params_from_keras(weights)
+    grads = convert.keras_grads(cell, weights)
     return _result(cell.state_names, outputs, values[1:], grad_x, leaves[1:], grads)
 
 
@@ -91,34 +92,48 @@ def _pack(inputs, lengths):
     return torch.nn.utils.rnn.pack_padded_sequence(inputs, torch.as_tensor(lengths), enforce_sorted=False)
 
 
-def _keras_gradients(layer, inputs, mask, upstream):
-    """(outputs and final state, gradients of the inputs, gradients of the weights), all as NumPy arrays."""
+def _keras_gradients(layers, inputs, mask, upstream):
+    """(outputs and final states, gradients of the inputs, gradients of the weights), all as NumPy arrays."""
     import keras
 
     backend = keras.backend.backend()
     if backend == "tensorflow":
-        return _keras_on_tensorflow(layer, inputs, mask, upstream)
+        return _keras_on_tensorflow(layers, inputs, mask, upstream)
     if backend == "torch":
-        return _keras_on_torch(layer, inputs, mask, upstream)
+        return _keras_on_torch(layers, inputs, mask, upstream)
     if backend == "jax":
-        return _keras_on_jax(layer, inputs, mask, upstream)
+        return _keras_on_jax(layers, inputs, mask, upstream)
     raise NotImplementedError(f"Keras backend {backend!r}: expected tensorflow, torch or jax")
 
 
-def _keras_on_tensorflow(layer, inputs, mask, upstream):
+def _keras_through(layers, inputs, mask, call):
+    """Outputs of the top layer and final states of all layers; `call` runs one layer with its initial state."""
+    x, states, finals = inputs[0], list(inputs[1:]), []
+    for number, layer in enumerate(layers):
+        taken = len(states) // (len(layers) - number)
+        x, *final = call(layer, x, states[:taken], mask)
+        states, finals = states[taken:], finals + final
+    return [x, *finals]
+
+
+def _call(layer, x, states, mask):
+    return layer(x, initial_state=states, mask=mask)
+
+
+def _keras_on_tensorflow(layers, inputs, mask, upstream):
     import tensorflow as tf
 
     inputs = [tf.constant(a) for a in inputs]
     with tf.GradientTape() as tape:
         tape.watch(inputs)
-        values = layer(inputs[0], initial_state=inputs[1:], mask=mask)
-    weights = [w.value for w in layer.trainable_weights]
+        values = _keras_through(layers, inputs, mask, _call)
+    weights = [w.value for layer in layers for w in layer.trainable_weights]
     leaves = tape.gradient(values, inputs + weights, output_gradients=[tf.constant(g) for g in upstream])
     arrays = [np.asarray(a) for a in leaves]
     return [np.asarray(v) for v in values], arrays[: len(inputs)], arrays[len(inputs) :]
 
 
-def _keras_on_torch(layer, inputs, mask, upstream):
+def _keras_on_torch(layers, inputs, mask, upstream):
     import torch
     from keras import ops
 
@@ -126,21 +141,27 @@ def _keras_on_torch(layer, inputs, mask, upstream):
     inputs = [ops.convert_to_tensor(a, dtype=a.dtype.name).requires_grad_() for a in inputs]
     upstream = [ops.convert_to_tensor(g, dtype=g.dtype.name) for g in upstream]
     mask = None if mask is None else ops.convert_to_tensor(mask)
-    values = layer(inputs[0], initial_state=inputs[1:], mask=mask)
-    weights = [w.value for w in layer.trainable_weights]
+    values = _keras_through(layers, inputs, mask, _call)
+    weights = [w.value for layer in layers for w in layer.trainable_weights]
     leaves = torch.autograd.grad(values, inputs + weights, upstream)
     arrays = [a.detach().cpu().numpy() for a in leaves]
     return [v.detach().cpu().numpy() for v in values], arrays[: len(inputs)], arrays[len(inputs) :]
 
 
-def _keras_on_jax(layer, inputs, mask, upstream):
+def _keras_on_jax(layers, inputs, mask, upstream):
     import jax
 
-    def forward(inputs, weights):
-        values, _ = layer.stateless_call(weights, [], inputs[0], initial_state=list(inputs[1:]), mask=mask)
-        return values
+    weights = [[w.value for w in layer.trainable_variables] for layer in layers]
 
-    weights = [w.value for w in layer.trainable_variables]
+    def forward(inputs, weights):
+        own = dict(zip(map(id, layers), weights, strict=True))
+
+        def call(layer, x, states, mask):
+            return layer.stateless_call(own[id(layer)], [], x, initial_state=states, mask=mask)[0]
+
+        return _keras_through(layers, inputs, mask, call)
+
     values, back = jax.vjp(forward, inputs, weights)
     leaves, grads = back(list(upstream))
-    return [np.asarray(v) for v in values], [np.asarray(a) for a in leaves], [np.asarray(a) for a in grads]
+    flat = [np.asarray(a) for layer in grads for a in layer]
+    return [np.asarray(v) for v in values], [np.asarray(a) for a in leaves], flat

@@ -1,7 +1,8 @@
 """Recurrent cells in NumPy over whole sequences, with hand-written backward passes."""
 
+from common.cells.compose import Bidirectional, Stacked
 from common.cells.gru import GRU
 from common.cells.lstm import LSTM
 from common.cells.rnn import RNN
 
-__all__ = ["GRU", "LSTM", "RNN"]
+__all__ = ["GRU", "LSTM", "RNN", "Bidirectional", "Stacked"]

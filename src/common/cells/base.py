@@ -96,6 +96,11 @@ class RecurrentCell(ABC):
         grad_x = (flat @ np.ascontiguousarray(self.params["W_x"].T)).reshape(x.shape)  # RNN.8, LSTM.17, GRU.10
         return grad_x, grad_state
 
+    @property
+    def output_size(self) -> int:
+        """How many numbers come out at every step: H."""
+        return self.hidden_size
+
     def zero_state(self, batch: int) -> State:
         """The state before any input: zeros, a tuple of (batch, H) arrays."""
         shape = (checks.positive_int("batch", batch), self.hidden_size)
