@@ -12,8 +12,8 @@ Three layouts of one network (D inputs, H hidden units, G gate blocks):
               only the sum counts. Keras keeps two rows, (2, 3H), PyTorch two vectors
               GRU, reset before: one bias, (3H,). PyTorch does not have this function
 
-Sources: torch/nn/modules/rnn.py (PyTorch 2.13), keras/src/layers/rnn/{simple_rnn,lstm,gru}.py (Keras 3.15). PyTorch keeps
-a second bias everywhere because cuDNN has one. The functions on dictionaries need NumPy alone; a framework is imported
+Sources: torch/nn/modules/rnn.py (PyTorch 2.13), keras/src/layers/rnn/{simple_rnn,lstm,gru}.py (Keras 3.15). PyTorch
+keeps a second bias everywhere because cuDNN has one. The functions on dictionaries need NumPy alone; a framework is imported
 only where a module or a layer is made or read.
 """
 
@@ -140,7 +140,7 @@ def _one_bias(params: Arrays, outside: np.ndarray, inside: np.ndarray) -> Arrays
 
 
 def _swapped(params: Arrays, array: np.ndarray) -> np.ndarray:
-    """A copy of `array` whose first two of three blocks of columns have changed places, for a GRU; else a plain copy."""
+    """For a GRU a copy of `array` whose first two blocks of columns have changed places; else a plain copy."""
     if not _is_gru(params):
         return np.array(array)
     first, second, third = np.split(np.asarray(array), 3, axis=-1)

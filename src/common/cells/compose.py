@@ -1,11 +1,12 @@
 """Cells put together: one on top of the other, and two that read in opposite directions.
 
-Both have the interface of a single cell (`forward`, `backward`, `params`, `grads`, `zero_state`), so that whatever takes
-a cell takes them too. Their state is one flat tuple, their parameters carry the part's name in front: "1.W_x".
+Both have the interface of a single cell (`forward`, `backward`, `params`, `grads`, `zero_state`), so that what takes a
+cell takes them too. Their state is one flat tuple, their parameters carry the part's name in front: "1.W_x".
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -77,10 +78,10 @@ class Stacked(Composed):
         if not layers:
             raise ValueError("layers: expected at least one, got none")
         super().__init__({str(number): layer for number, layer in enumerate(layers, 1)})
-        for number, (below, above) in enumerate(zip(layers, layers[1:], strict=False), 2):
+        for number, (below, above) in enumerate(itertools.pairwise(layers), 2):
             if above.input_size != below.output_size:
                 raise ValueError(
-                    f"layers: layer {number} takes {above.input_size} inputs, layer {number - 1} gives {below.output_size}"
+                    f"layers: layer {number} takes {above.input_size} inputs, the one below gives {below.output_size}"
                 )
         self.layers = layers
         self.input_size, self.output_size = layers[0].input_size, layers[-1].output_size

@@ -22,7 +22,7 @@ class GRU(GatedCell):
                     PyTorch.
 
     The two are different functions; weights do not move from one to the other. z multiplies the old state, as in both
-    libraries; Chung et al. give it to the candidate, which is the same function with the signs of W_z, U_z, b_z changed.
+    libraries; Chung et al. give it to the candidate: the same function, with the signs of W_z, U_z and b_z changed.
 
     input_size D, hidden_size H; `bias=False` leaves b and c_n out; `dtype` float64 or float32; `rng` a NumPy generator
     or a seed for the starting weights (W_x Glorot uniform, every H × H block of W_h orthogonal, biases zero).
@@ -114,7 +114,7 @@ class GRU(GatedCell):
     def _local_slopes(self, steps: slice, slopes: np.ndarray) -> None:
         """What the loop multiplies dh_t (and, for r, the gradient that reaches it) by; no later step is in it."""
         H, gates, before = self.hidden_size, self._activations[steps], self._hs[:-1][steps]
-        r, z, n = (gates[..., self.block(name)] for name in self.gate_names)
+        z, n = gates[..., self.block("z")], gates[..., self.block("n")]
         np.multiply(gates, gates, out=slopes)
         np.subtract(gates[..., : 2 * H], slopes[..., : 2 * H], out=slopes[..., : 2 * H])  # σ(1 − σ)
         slopes[..., :H] *= self._ms[steps] if self.reset == "after" else before

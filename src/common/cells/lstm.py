@@ -93,7 +93,7 @@ class LSTM(GatedCell):
     def _local_slopes(self, steps: slice, slopes: np.ndarray, into_c: np.ndarray) -> None:
         """What LSTM.9 to LSTM.13 multiply dh_t and dc_t by; none of it depends on a later step."""
         H, gates, tanh_c = self.hidden_size, self._activations[steps], self._tanh_cs[steps]
-        i, f, g, o = (gates[..., self.block(name)] for name in self.gate_names)
+        i, g, o = (gates[..., self.block(name)] for name in ("i", "g", "o"))
         np.multiply(gates, gates, out=slopes)
         for gate, slope in ((slice(0, 2 * H), slopes[..., : 2 * H]), (slice(3 * H, 4 * H), slopes[..., 3 * H :])):
             np.subtract(gates[..., gate], slope, out=slope)  # σ(1 − σ)
