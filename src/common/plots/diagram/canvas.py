@@ -40,7 +40,7 @@ _KINDS = {
     "point": ("none", "none", COLOURS["ink"], 0.0, 0.0, "box"),
 }
 
-_BEHIND = {"frame": 0, "marker": 1, "arrow": 2, "backward": 2.5, "node": 3, "label": 4}
+_BEHIND = {"frame": 0, "marker": 1, "arrow": 2, "backward": 2.5, "bridge": 2.7, "node": 3, "label": 4}
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ class _Arrow:
     head: bool
     new: bool
     faint: bool
+    bridge: bool
 
 
 @dataclass(frozen=True)
@@ -146,11 +147,13 @@ class Diagram:
         head: bool = True,
         new: bool = False,
         faint: bool = False,
+        bridge: bool = False,
     ) -> Diagram:
         """Add an arrow between two nodes (or points), from edge to edge, over the points of `via` if any.
 
-        kind   forward (dark, solid) or backward (the colour of gradients, dashed)
-        shift  move the whole arrow this far to its right, so that a gradient runs beside the arrow it answers
+        kind    forward (dark, solid) or backward (the colour of gradients, dashed)
+        shift   move the whole arrow this far to its right, so that a gradient runs beside the arrow it answers
+        bridge  interrupt the arrows it crosses, as a bridge does a road: nothing is joined there
         """
         checks.one_of("kind", kind, ("forward", "backward"))
         points = np.array([self._centre("start", start), *map(tuple, via), self._centre("end", end)], dtype=float)
@@ -159,7 +162,7 @@ class Diagram:
         points[-1] = self._edge(end, points[-1], points[-2])
         backward = kind == "backward"
         ink = COLOURS["gradient"] if backward else COLOURS["ink"]
-        self._arrows.append(_Arrow(points, backward, COLOURS.get(colour, colour) or ink, head, new, faint))
+        self._arrows.append(_Arrow(points, backward, COLOURS.get(colour, colour) or ink, head, new, faint, bridge))
         return self
 
     def label(
@@ -275,7 +278,7 @@ def _draw_frame(ax: Axes, left: float, low: float, right: float, high: float, te
     from matplotlib.patches import PathPatch
 
     middle, size = np.array([(left + right) / 2, (low + high) / 2]), (right - left, high - low)
-    look = {"facecolor": "#F7F8FA", "edgecolor": COLOURS["faint"], "linewidth": 1.2, "zorder": _BEHIND["frame"]}
+    look = {"facecolor": _INSIDE, "edgecolor": COLOURS["faint"], "linewidth": 1.2, "zorder": _BEHIND["frame"]}
     ax.add_patch(PathPatch(_box(middle, *size, 0.22), **look))
     if text:
         ax.text(left + 0.18, high - 0.16, text, ha="left", va="top", fontsize=FONT, color="#5B616E", zorder=0.5)
@@ -341,6 +344,7 @@ def _readable_on(colour: str) -> str:
 
 
 _HEAD_LENGTH, _HEAD_WIDTH, _CORNER = 0.24, 0.2, 0.16
+_INSIDE = "#F7F8FA"  # the ground within the outline of a cell
 _MARKER = 0.12  # how far the marker pen shows around a node
 
 
@@ -349,13 +353,16 @@ def _draw_arrow(ax: Axes, arrow: _Arrow) -> None:
 
     colour = "#A9AFBB" if arrow.faint else arrow.colour
     width = 1.6 if arrow.faint else 2.2
-    layer = _BEHIND["backward" if arrow.backward else "arrow"]
+    layer = _BEHIND["bridge" if arrow.bridge else "backward" if arrow.backward else "arrow"]
     points = arrow.points.copy()
     direction = points[-1] - points[-2]
     direction /= np.linalg.norm(direction)
     if arrow.new:
         marker = {"edgecolor": COLOURS["marker"], "linewidth": 11, "capstyle": "round", "joinstyle": "round"}
         ax.add_patch(PathPatch(_rounded(points), facecolor="none", zorder=_BEHIND["marker"], **marker))
+    if arrow.bridge:
+        gap = {"edgecolor": COLOURS["marker"] if arrow.new else _INSIDE, "linewidth": 9, "capstyle": "butt"}
+        ax.add_patch(PathPatch(_rounded(points), facecolor="none", zorder=layer - 0.1, **gap))
     if arrow.head:
         tip, across = points[-1], np.array([-direction[1], direction[0]])
         base = tip - _HEAD_LENGTH * direction
