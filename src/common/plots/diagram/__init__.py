@@ -1,8 +1,17 @@
 """Drawings of recurrent cells, made by code: `Diagram` for any cell, and the plain cell ready made."""
 
 from common.plots.diagram.canvas import Diagram
-from common.plots.diagram.gru import gru_cell
-from common.plots.diagram.lstm import lstm_cell
+from common.plots.diagram.gru import gru_cell, gru_cell_backward
+from common.plots.diagram.lstm import lstm_cell, lstm_cell_backward
 from common.plots.diagram.rnn import rnn_cell, rnn_cell_backward, rnn_unrolled
 
-__all__ = ["Diagram", "gru_cell", "lstm_cell", "rnn_cell", "rnn_cell_backward", "rnn_unrolled"]
+__all__ = [
+    "Diagram",
+    "gru_cell",
+    "gru_cell_backward",
+    "lstm_cell",
+    "lstm_cell_backward",
+    "rnn_cell",
+    "rnn_cell_backward",
+    "rnn_unrolled",
+]

@@ -10,23 +10,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from common import checks
-from common.plots.diagram.canvas import Diagram
-from common.plots.diagram.rnn import _note, _shape
+from common.plots.diagram.canvas import LABEL, Diagram
+from common.plots.diagram.rnn import _APART, _gradient, _note, _shape
 from common.plots.look import FONT
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from matplotlib.figure import Figure
 
 # Where things stand, the same in every stage. The cell state travels on the upper line, from left to right, the four
 # blocks of a_t rise from the lower one. From left to right they stand as the cell state meets them: f, i, g, o.
-_COLUMNS = {"f": 2.3, "i": 3.7, "g": 5.1, "o": 6.5}
-_IN, _W_H, _SUM, _B, _OUT, _RIGHT = 0.66, 2.6, 4.4, 5.8, 7.9, 9.8
-_X, _W_X, _LOW, _BUS, _SQUASH, _GATE, _PRODUCT, _LINE = 0.44, 1.42, 2.5, 3.26, 4.14, 5.1, 6.1, 7.1
-_FRAME = ((1.3, 1.0), (8.62, 7.66))
-_TOP, _HEIGHT = 8.22, 8.6
+_COLUMNS = {"f": 2.2, "i": 3.45, "g": 4.75, "o": 6.05}
+_IN, _W_H, _SUM, _B, _OUT, _RIGHT = 0.66, 2.42, 4.1, 5.4, 7.76, 9.8
+_X, _W_X, _LOW, _BUS, _SQUASH, _GATE, _PRODUCT, _LINE = 0.44, 1.42, 2.65, 3.62, 4.45, 5.4, 6.9, 7.9
+_FRAME = ((1.3, 1.0), (8.5, 8.45))
+_TOP, _HEIGHT = 9.0, 9.38
 
 _COMPLETE = 5
-_FROM = {"g": 1, "i": 2, "o": 3, "f": 4}  # the stage that adds this block
+_FROM = {"g": 1, "i": 2, "o": 3, "f": 4}  # the stage that adds this block; tanh of a_t is known from the plain cell
 
 _EQUATIONS = (
     r"$c_t = c_{t-1} + g_t$",
@@ -50,6 +52,18 @@ def lstm_cell(stage: int = _COMPLETE) -> Figure:
     return _forward(stage).draw()
 
 
+def lstm_cell_backward(stage: int = 4) -> Figure:
+    """Draw the backward pass through one step of the LSTM cell, built up in stages.
+
+    1  the two gradients that reach h_t are added: dh_t
+    2  back through the output gate and tanh, and the carry of the cell state is added: dc_t
+    3  at every product each factor gets the gradient times the other factor: the four blocks of δ_t
+    4  what the parameters get, and what leaves the cell: dx_t, and the two carries to the step before
+    """
+    checks.one_of("stage", stage, (1, 2, 3, 4))
+    return _backward(stage).draw()
+
+
 def _forward(stage: int) -> Diagram:
     drawing = Diagram(10, _HEIGHT).frame(*_FRAME)
     _nodes(drawing, stage)
@@ -65,10 +79,10 @@ def _forward(stage: int) -> Diagram:
     return drawing
 
 
-def _nodes(drawing: Diagram, stage: int) -> None:
+def _nodes(drawing: Diagram, stage: int, faint: Collection[str] = ()) -> None:
     def node(name: str, at: tuple[float, float], text: str = "", *, when: int = 0, **look) -> None:
         if stage >= when:
-            drawing.node(name, at, text, new=when == stage, **look)
+            drawing.node(name, at, text, new=when == stage, faint=name in faint, **look)
 
     node("x", (_SUM, _X), "$x_t$", kind="input")
     node("W_x", (_SUM, _W_X), r"$\cdot\,W_x$", kind="product")
@@ -79,14 +93,14 @@ def _nodes(drawing: Diagram, stage: int) -> None:
     for letter, column in _COLUMNS.items():
         when = _FROM[letter]
         squash = {"text": "tanh", "width": 1.06, "size": FONT + 2} if letter == "g" else {"text": r"$\sigma$"}
-        node(f"squash {letter}", (column, _SQUASH), when=when, colour=letter, **squash)
+        node(f"squash {letter}", (column, _SQUASH), when=0 if letter == "g" else when, colour=letter, **squash)
         node(letter, (column, _GATE), f"${letter}_t$", kind="state", colour=letter, width=0.86, when=when)
     node("c_in", (_IN, _LINE), "$c_{t-1}$", kind="memory", width=1.02, when=1)
     node("forget", (_COLUMNS["f"], _LINE), r"$\odot$", colour="f", when=4)
     node("write", (_COLUMNS["g"], _PRODUCT), r"$\odot$", colour="i", when=2)
     node("plus", (_COLUMNS["g"], _LINE), "+", when=1)
     node("c_out", (_OUT, _LINE), "$c_t$", kind="memory", when=1)
-    node("tanh", (_OUT, _PRODUCT), "tanh", width=1.06, size=FONT + 2, when=1)
+    node("tanh", (_OUT, _PRODUCT), "tanh", width=1.06, size=FONT + 2)
     node("read", (_OUT, _GATE), r"$\odot$", colour="o", when=3)
     node("h_out", (_OUT, _LOW), "$h_t$", kind="state")
     node("next c", (_RIGHT, _LINE), kind="point")
@@ -104,14 +118,16 @@ def _wires(stage: int) -> list[tuple]:
         ("b", "sum", (), 0, None),
     ]
     for letter, column in _COLUMNS.items():
-        wires.append(("sum", f"squash {letter}", ((_SUM, _BUS), (column, _BUS)), _FROM[letter], None))
+        wires.append(
+            ("sum", f"squash {letter}", ((_SUM, _BUS), (column, _BUS)), 0 if letter == "g" else _FROM[letter], None)
+        )
         wires.append((f"squash {letter}", letter, (), _FROM[letter], letter))
     wires += [
         ("f", "forget", (), 4, "f"),
         ("i", "write", ((_COLUMNS["i"], _PRODUCT),), 2, "i"),
         ("o", "read", (), 3, "o"),
         ("plus", "c_out", (), 1, "c"),
-        ("c_out", "tanh", (), 1, None),
+        ("c_out", "tanh", (), 0, None),
         ("c_out", "next c", (), 1, "c"),
         ("h_out", "next h", (), 0, None),
         ("h_out", "output", (), 0, None),
@@ -125,7 +141,7 @@ def _wires(stage: int) -> list[tuple]:
     wires += (
         [("tanh", "read", (), 0, None), ("read", "h_out", (), 3, None)]
         if stage >= 3
-        else [("tanh", "h_out", (), 1, None)]
+        else [("tanh", "h_out", (), 0, None)]
     )
     return [wire for wire in wires if stage >= wire[3]]
 
@@ -133,13 +149,125 @@ def _wires(stage: int) -> list[tuple]:
 def _shapes(drawing: Diagram) -> None:
     _shape(drawing, (_SUM + 0.66, _X), "B × D")
     _shape(drawing, (_SUM + 0.72, _W_X), "D × 4H")
-    _shape(drawing, (_W_H, _LOW - 0.6), "H × 4H", "centre")
+    _shape(drawing, (_W_H, _LOW - 0.58), "H × 4H", "centre")
     _shape(drawing, (_B + 0.46, _LOW), "4H")
     _shape(drawing, (_IN, _LOW - 0.55), "B × H", "centre")
     _shape(drawing, (_IN, _LINE - 0.55), "B × H", "centre")
-    drawing.label((_SUM + 0.24, _BUS - 0.27), "$a_t$", size=FONT + 2, align="left")
+    drawing.label((_SUM + 0.16, _BUS - 0.36), "$a_t$", align="left")
     for letter, column in _COLUMNS.items():
         drawing.label((column - 0.12, _BUS + 0.26), f"$a_{letter}$", size=FONT + 2, align="right")
     for row in (_LINE, _LOW):
         _note(drawing, (9.24, row - 0.5), "to\nstep t+1")
-    _note(drawing, (_OUT - 0.2, 0.42), "to the\noutput layer", "right")
+    _note(drawing, (_OUT - 0.2, 0.46), "to the\noutput layer", "right")
+
+
+# (start, end) of an arrow -> the stage in which the gradient runs back along it
+_ANSWERED = {
+    ("h_out", "next h"): 1,
+    ("h_out", "output"): 1,
+    ("read", "h_out"): 1,
+    ("tanh", "read"): 2,
+    ("c_out", "tanh"): 2,
+    ("c_out", "next c"): 2,
+    ("plus", "c_out"): 2,
+    ("forget", "plus"): 3,
+    ("write", "plus"): 3,
+    ("f", "forget"): 3,
+    ("i", "write"): 3,
+    ("g", "write"): 3,
+    ("o", "read"): 3,
+    **{(f"squash {letter}", letter): 3 for letter in _COLUMNS},
+    **{("sum", f"squash {letter}"): 3 for letter in _COLUMNS},
+    ("c_in", "forget"): 4,
+    ("h_in", "W_h"): 4,
+    ("W_h", "sum"): 4,
+    ("x", "W_x"): 4,
+    ("W_x", "sum"): 4,
+    ("b", "sum"): 4,
+}
+
+_BACKWARD = (
+    (r"$dh_t = e_t + \delta_{t+1} W_h^{\top}$",),
+    (r"$dc_t = dh_t \odot o_t \odot (1 - \tanh^2 c_t) + dc_{t+1} \odot f_{t+1}$",),
+    (
+        r"$\delta_f = dc_t \odot c_{t-1} \odot f_t\,(1 - f_t)$",
+        r"$\delta_i = dc_t \odot g_t \odot i_t\,(1 - i_t)$",
+        r"$\delta_g = dc_t \odot i_t \odot (1 - g_t^2)$",
+        r"$\delta_o = dh_t \odot \tanh(c_t) \odot o_t\,(1 - o_t)$",
+    ),
+    ("what the parameters get, what leaves the cell",),
+)
+
+
+def _backward(stage: int) -> Diagram:
+    equations = _BACKWARD[stage - 1]
+    drawing = Diagram(10, _HEIGHT + 0.6 * (len(equations) > 1)).frame(*_FRAME)
+    wires = _wires(_COMPLETE)
+    touched = {name for pair, when in _ANSWERED.items() if stage >= when for name in pair}
+    _nodes(drawing, _COMPLETE, faint={name for wire in wires for name in wire[:2]} - touched)
+    for start, end, via, *_ in wires:
+        when = _ANSWERED[start, end]
+        if start == "sum":
+            _both_on_bus(drawing, end, stage, when)
+        else:
+            _both(drawing, start, end, via, stage, when)
+    for number, equation in enumerate(equations):
+        column, row = divmod(number, 2)
+        at = (0.2 + 4.66 * column, drawing.height - 0.38 - 0.6 * row)
+        size = LABEL if len(equations) == 1 else FONT + 2
+        drawing.label(at, equation, align="left", colour="gradient", size=size, new=stage < 4)
+    _gradients(drawing, stage)
+    return drawing
+
+
+def _gradients(drawing: Diagram, stage: int) -> None:
+    column, beside = _COLUMNS, _APART + 0.14
+
+    def label(at: tuple[float, float], text: str, when: int, align: str = "centre", size: float = LABEL) -> None:
+        if stage >= when:
+            drawing.label(at, text, colour="gradient", align=align, size=size, new=stage == when)
+
+    label((_OUT + beside, 0.5), "$e_t$", 1, "left")
+    label((9.22, _LOW - 0.6), r"$\delta_{t+1} W_h^{\top}$", 1)
+    label((_OUT - beside, 4.0), "$dh_t$", 1, "right")
+    label((_OUT - beside, 6.38), r"$\odot\,o_t$", 2, "right", FONT + 2)
+    label((7.12, _PRODUCT), r"$\odot\,(1 - \tanh^2 c_t)$", 2, "right", FONT + 1)
+    label((6.1, _LINE - 0.46), "$dc_t$", 2)
+    label((9.24, _LINE - 0.74), "$dc_{t+1}$\n$\\odot\\,f_{t+1}$", 2)
+    label((column["f"] + beside, _PRODUCT + 0.47), r"$\odot\,c_{t-1}$", 3, "left", FONT + 2)
+    label((column["i"] + beside, 6.2), r"$\odot\,g_t$", 3, "left", FONT + 2)
+    label((column["g"] + beside, 6.2), r"$\odot\,i_t$", 3, "left", FONT + 2)
+    label((7.44, _GATE + 0.55), r"$\odot\tanh(c_t)$", 3, "right", FONT + 2)
+    for letter, at in column.items():
+        label((at + beside, _BUS + 0.3), rf"$\delta_{letter}$", 3, "left", FONT + 2)
+    label((_SUM + beside, _LOW + 0.52), r"$\delta_t$", 4, "left", FONT + 2)
+    label((_SUM + 0.72, _W_X), r"$dW_x$ += $x_t^{\top} \delta_t$", 4, "left", FONT + 2)
+    label((1.44, _LOW - 0.62), r"$dW_h$ += $h_{t-1}^{\top} \delta_t$", 4, "left", FONT + 2)
+    label((_B - 0.4, _LOW - 0.54), r"$db$ += $\Sigma_B\,\delta_t$", 4, "left", FONT + 2)
+    label((_SUM + 0.66, _X), r"$dx_t = \delta_t W_x^{\top}$", 4, "left")
+    label((0.62, _LOW - 0.64), r"$\delta_t W_h^{\top}$", 4)
+    label((0.66, _LINE - 0.62), r"$dc_t \odot f_t$", 4)
+
+
+def _both(drawing: Diagram, start: str, end: str, via: tuple, stage: int, when: int) -> None:
+    """Draw the arrow from `start` to `end` faintly and, from stage `when` on, the gradient that runs back beside it."""
+    answered = stage >= when
+    drawing.arrow(start, end, via=via, faint=True, shift=-_APART if answered else 0)
+    if answered:
+        drawing.arrow(end, start, via=via[::-1], kind="backward", shift=-_APART, new=stage == when)
+
+
+def _both_on_bus(drawing: Diagram, end: str, stage: int, when: int) -> None:
+    """Do the same for one block of a_t, forward on the upper of two levels and back on the lower."""
+    column = _COLUMNS[end[-1]]
+    if stage < when:
+        drawing.arrow("sum", end, via=((_SUM, _BUS), (column, _BUS)), faint=True)
+        return
+    inset = 0.27
+    paths = [
+        [(_SUM + side, _LOW + inset), (_SUM + side, level), (column + side, level), (column + side, _SQUASH - inset)]
+        for side, level in ((-_APART, _BUS + 0.06), (_APART, _BUS - 0.16))
+    ]
+    (start, *via, stop), back = paths[0], paths[1][::-1]
+    drawing.arrow(start, stop, via=via, faint=True)
+    drawing.arrow(back[0], back[3], via=back[1:3], kind="backward", new=stage == when)
