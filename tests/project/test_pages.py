@@ -17,7 +17,8 @@ BOOK = ROOT / "book"
 REFERENCES = BOOK / "references.bib"
 NOTATION = BOOK / "notation.md"
 STUDY = BOOK / "how_to_study.md"
-OWN_PAGES = [BOOK / name for name in ("how_to_study.md", "notation.md", "glossary.md", "bibliography.md")]
+OWN_PAGES = [BOOK / f"{name}.md" for name in ("how_to_study", "notation", "glossary", "errata", "bibliography")]
+OWN_PAGES += sorted((BOOK / "parts").glob("*.md"))
 
 REQUIRED = {
     "article": {"author", "title", "journal", "volume", "pages", "year"},
