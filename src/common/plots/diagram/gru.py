@@ -67,6 +67,11 @@ def gru_cell_backward(stage: int = 4, reset: str = "after") -> Figure:
     return _backward(stage, reset).draw()
 
 
+def gru_variants() -> Figure:
+    """Draw the one part in which the two variants differ, side by side: where the reset gate multiplies."""
+    return _variants().draw()
+
+
 def _forward(stage: int, reset: str) -> Diagram:
     drawing = Diagram(10, _HEIGHT).frame(*_FRAME)
     _nodes(drawing, stage, reset)
@@ -259,7 +264,7 @@ def _gradients(drawing: Diagram, stage: int, reset: str) -> None:
     label((9.3, _LINE - 0.66), "carry\nof t+1", 1, size=FONT)
     label((7.5, _LINE - 0.58), "$dh_t$", 1)
     label((_NEW + beside, 5.68), r"$\odot\,(1 - z_t)$", 2, "left")
-    label((_NEW - 0.64, 4.11), r"$\odot\,(1 - n_t^2)$", 2, "right", FONT)
+    label((_NEW - 0.64, 4.08), r"$\odot\,(1 - n_t^2)$", 2, "right", FONT + 1)
     label((_NEW + 0.42, 3.5), r"$\delta_n$", 2, "left")
     label((6.5, _Z + 0.52), r"$\odot\,n_t$", 2)
     label((_GATE + beside, 6.9), r"$\odot\,h_{t-1}$", 2, "left")
@@ -267,16 +272,42 @@ def _gradients(drawing: Diagram, stage: int, reset: str) -> None:
     label((3.34, _R + 0.6), r"$\delta_r$", 3)
     if reset == "after":
         label((4.3, _LOW - 0.56), "$dm_t$", 3)
-        label((_GATE + beside, 3.69), r"$\odot\,m_t$", 3, "left")
+        label((_GATE + beside, 3.67), r"$\odot\,m_t$", 3, "left")
         label((5.9, _LOW - 0.4), r"$\delta_n$", 3)
-        label((1.8, _LOW - 0.94), r"$dU_n$ += $h_{t-1}^{\top} dm_t$", 4, "left")
-        label((1.8, _LOW - 1.42), r"$dc_n$ += $\Sigma_B\,dm_t$", 4, "left")
+        label((1.86, _LOW - 1.42), r"$dU_n$ += $h_{t-1}^{\top} dm_t$", 4, "left")
+        label((1.86, _LOW - 0.92), r"$dc_n$ += $\Sigma_B\,dm_t$", 4, "left")
     else:
         label((5.18, _LOW - 0.6), "$dq_t$", 3)
-        label((_GATE + beside, 3.69), r"$\odot\,h_{t-1}$", 3, "left")
+        label((_GATE + beside, 3.67), r"$\odot\,h_{t-1}$", 3, "left")
         label((3.9, _LOW - 1.1), r"$dU_n$ += $q_t^{\top} \delta_n$", 4, "left")
-    label((1.8, _R - 0.8), r"$dU_r$ += $h_{t-1}^{\top} \delta_r$", 4, "left")
+    label((1.86, _R - 0.8), r"$dU_r$ += $h_{t-1}^{\top} \delta_r$", 4, "left")
     label((1.5, _Z + 0.78), r"$dU_z$ += $h_{t-1}^{\top} \delta_z$", 4, "left")
     label((0.2, 0.34), r"$dx_t = \delta_t W_x^{\top}$", 4, "left")
     label((2.4, 0.34), r"$dW_x$ += $x_t^{\top} \delta_t$", 4, "left")
     label((4.8, 0.34), r"$db$ += $\Sigma_B\,\delta_t$", 4, "left")
+
+
+def _variants() -> Diagram:
+    drawing = Diagram(10, 4.3)
+    row, above = 1.7, 3.0
+    for left, reset, result in (
+        (0.0, "after", r"$r_t \odot (h_{t-1} U_n + c_n)$"),
+        (5.0, "before", r"$(r_t \odot h_{t-1})\,U_n$"),
+    ):
+        drawing.frame((left + 0.12, 0.12), (left + 4.88, 4.18), f"reset {reset} the product")
+        path = [(f"h {reset}", 0.76), (f"first {reset}", 2.2), (f"second {reset}", 3.6), (f"end {reset}", 4.74)]
+        (h_in, at), (first, _), (second, _), (end, stop) = path
+        drawing.node(h_in, (left + at, row), "$h_{t-1}$", kind="state", width=0.98)
+        gate, product = (second, first) if reset == "after" else (first, second)
+        places = {name: left + place for name, place in path}
+        drawing.node(gate, (places[gate], row), r"$\odot$", colour="r")
+        text, width = (r"$\cdot\,U_n + c_n$", 1.3) if reset == "after" else (r"$\cdot\,U_n$", 1.06)
+        drawing.node(product, (places[product], row), text, kind="product", width=width, size=FONT + 2)
+        drawing.node(end, (left + stop, row), kind="point")
+        drawing.node(f"r {reset}", (places[gate], above), "$r_t$", kind="state", colour="r", width=0.84)
+        drawing.arrow(h_in, first).arrow(first, second).arrow(second, end)
+        drawing.arrow(f"r {reset}", gate, colour="r")
+        name = "$m_t$" if reset == "after" else "$q_t$"
+        drawing.label((left + (3.09 if reset == "after" else 2.72), row + 0.62), name)
+        drawing.label((left + 2.5, 0.66), result)
+    return drawing

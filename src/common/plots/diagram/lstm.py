@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from common import checks
 from common.plots.diagram.canvas import LABEL, Diagram
-from common.plots.diagram.rnn import _APART, _gradient, _note, _shape
+from common.plots.diagram.rnn import _APART, _note, _shape
 from common.plots.look import FONT
 
 if TYPE_CHECKING:
@@ -62,6 +62,16 @@ def lstm_cell_backward(stage: int = 4) -> Figure:
     """
     checks.one_of("stage", stage, (1, 2, 3, 4))
     return _backward(stage).draw()
+
+
+def lstm_unrolled(steps: int = 3, *, backward: bool = False) -> Figure:
+    """Draw the line of cell states over `steps` time steps (2 or 3), above the line of hidden states.
+
+    On the upper line a state is only multiplied by f_t and added to; the lower one passes the weights at every step.
+
+    backward  draw the gradients: e_t, the carry of the cell state dc_t ⊙ f_t and that of the hidden state δ_t W_hᵀ
+    """
+    return _unrolled(steps, backward).draw()
 
 
 def _forward(stage: int) -> Diagram:
@@ -271,3 +281,74 @@ def _both_on_bus(drawing: Diagram, end: str, stage: int, when: int) -> None:
     (start, *via, stop), back = paths[0], paths[1][::-1]
     drawing.arrow(start, stop, via=via, faint=True)
     drawing.arrow(back[0], back[3], via=back[1:3], kind="backward", new=stage == when)
+
+
+_ROW_X, _ROW_H, _ROW_C = 0.5, 2.3, 4.5
+
+
+def _unrolled(steps: int, backward: bool) -> Diagram:
+    checks.one_of("steps", steps, (2, 3))
+    drawing = Diagram(10, 5.5)
+    apart = 8.25 / steps
+    columns = [0.6 + apart * step for step in range(steps + 1)]
+    for name, row, kind in (("c", _ROW_C, "memory"), ("h", _ROW_H, "state")):
+        drawing.node(f"{name}0", (columns[0], row), f"${name}_0$", kind=kind, width=0.8)
+    for step, column in enumerate(columns[1:], start=1):
+        _step(drawing, step, column, apart)
+        for start, end, colour, via in _step_wires(step, column, apart):
+            if backward:
+                _both(drawing, start, end, via, 1, 2 if start == f"x{step}" else 0)
+            else:
+                drawing.arrow(start, end, colour=colour, via=via)
+        write = _names_backward if backward else _names_forward
+        write(drawing, step, column, apart)
+    if backward:
+        for name, row in (("c", _ROW_C), ("h", _ROW_H)):
+            drawing.node(f"end {name}", (9.95, row), kind="point")
+            drawing.arrow(f"end {name}", f"{name}{steps}", kind="backward", shift=-_APART)
+            drawing.label((9.62, row - 0.45), "0", colour="gradient")
+    return drawing
+
+
+def _step(drawing: Diagram, step: int, column: float, apart: float) -> None:
+    forget, write, gates = column - 0.636 * apart, column - 0.364 * apart, column - 0.5 * apart
+    drawing.node(f"forget{step}", (forget, _ROW_C), r"$\odot$", colour="f", width=0.5, height=0.5)
+    drawing.node(f"plus{step}", (write, _ROW_C), "+", width=0.5, height=0.5)
+    drawing.node(f"c{step}", (column, _ROW_C), f"$c_{step}$", kind="memory", width=0.8)
+    drawing.node(f"gates{step}", (gates, _ROW_H), "gates", kind="product", width=0.272 * apart + 0.38, size=FONT + 1)
+    drawing.node(f"h{step}", (column, _ROW_H), f"$h_{step}$", kind="state", width=0.8)
+    drawing.node(f"x{step}", (gates, _ROW_X), f"$x_{step}$", kind="input", width=0.8)
+    drawing.node(f"y{step}", (column, _ROW_X), f"$y_{step}$", kind="output", width=0.8)
+    for name, at in (("f", forget), ("ig", write)):
+        drawing.node(f"{name}{step}", (at, _ROW_H + 0.36), kind="point")
+
+
+def _step_wires(step: int, column: float, apart: float) -> list[tuple]:
+    """Return the arrows of one step: (start, end, colour, via)."""
+    return [
+        (f"c{step - 1}", f"forget{step}", "c", ()),
+        (f"forget{step}", f"plus{step}", "c", ()),
+        (f"plus{step}", f"c{step}", "c", ()),
+        (f"f{step}", f"forget{step}", "f", ()),
+        (f"ig{step}", f"plus{step}", "g", ()),
+        (f"c{step}", f"h{step}", None, ()),
+        (f"gates{step}", f"h{step}", "o", ()),
+        (f"h{step - 1}", f"gates{step}", None, ()),
+        (f"x{step}", f"gates{step}", None, ()),
+        (f"h{step}", f"y{step}", None, ()),
+    ]
+
+
+def _names_forward(drawing: Diagram, step: int, column: float, apart: float) -> None:
+    middle = (_ROW_H + _ROW_C) / 2 + 0.05
+    drawing.label((column - 0.636 * apart - 0.1, middle), f"$f_{step}$", align="right")
+    drawing.label((column - 0.364 * apart + 0.07, middle), rf"$i_{step} \odot g_{step}$", align="left", size=FONT + 1)
+    drawing.label((column - 0.25 * apart + 0.08, _ROW_H - 0.53), f"$o_{step}$")
+
+
+def _names_backward(drawing: Diagram, step: int, column: float, apart: float) -> None:
+    drawing.label((column - 0.636 * apart - 0.1, _ROW_C + 0.6), rf"$dc_{step} \odot f_{step}$", colour="gradient")
+    drawing.label(
+        (column - 0.725 * apart, _ROW_H - 0.64), rf"$\delta_{step} W_h^{{\top}}$", colour="gradient", size=FONT + 2
+    )
+    drawing.label((column - 0.26, (_ROW_H + _ROW_X) / 2), f"$e_{step}$", colour="gradient", align="right")
