@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "book/errata.md"
-MISTAKES = "tests/common/test_published_mistakes.py"
+MISTAKES = "test_published_mistakes.py"
 
 ARTICLE, ELSEWHERE = "One article, 23 mistakes", "Courses, books and libraries"
 PARTS = {ARTICLE: ["It says", "Right", "Source", "Shown"], ELSEWHERE: ["What", "Seen in", "Since", "Test here"]}
@@ -31,26 +31,31 @@ def section(text: str, heading: str) -> str:
 
 
 def entries(text: str, heading: str) -> dict[str, dict[str, str]]:
-    """Title -> part -> text, of a section whose entries are definition lists."""
+    """Title -> part -> text, of a section whose entries are lists of labelled parts."""
     found = {}
     for block in re.split(r"^### ", section(text, heading), flags=re.M)[1:]:
         title, body = block.split("\n", 1)
         body = re.split(r"^\([\w-]+\)=$", body, maxsplit=1, flags=re.M)[0]
-        parts = re.findall(r"^(\S[^\n]*)\n: (.*(?:\n(?:  .*)?(?=\n|$))*)", body, re.M)
-        found[title] = {name: text.strip() for name, text in parts}
+        parts = re.findall(r"^- \*\*(.*?)\.\*\* (.*(?:\n  .*)*)", body, re.M)
+        found[title] = {name: " ".join(text.split()) for name, text in parts}
     return found
 
 
-def named_tests(text: str) -> set[str]:
-    return set(re.findall(r"`(tests/[\w/]+\.py::\w+)`", text))
+def named_tests(text: str) -> set[tuple[str, str]]:
+    """(file, test) of each test named: the file as code, then the test's name as words in italics."""
+    named = set()
+    for file, following in re.findall(r"`(test_\w+\.py)`((?:(?:,| and) \*[^*]+\*)+)", text):
+        for words in re.findall(r"\*([^*]+)\*", following):
+            named.add((file, "test_" + "_".join(words.lower().split())))
+    return named
 
 
 @cache
 def existing_tests(file: str) -> frozenset[str]:
-    path = ROOT / file
-    if not path.is_file():
+    found = list((ROOT / "tests").rglob(file))
+    if len(found) != 1:
         return frozenset()
-    return frozenset(n.name for n in ast.parse(path.read_text()).body if isinstance(n, ast.FunctionDef))
+    return frozenset(n.name for n in ast.parse(found[0].read_text()).body if isinstance(n, ast.FunctionDef))
 
 
 def slug(title: str) -> str:
@@ -105,7 +110,7 @@ def unsupported(text: str) -> list[str]:
         if not re.search(r"\{cite:|\]\(https://", parts.get("Source", "")):
             complaints.append(f"{title}: the source is neither cited nor linked")
         shown = parts.get("Shown", "")
-        if not re.search(r"\]\([^)]+\)", shown) and not named_tests(shown) and "nowhere yet" not in shown:
+        if not re.search(r"\]\([^)]+\)", shown) and not named_tests(shown) and "Nowhere yet" not in shown:
             complaints.append(f"{title}: shown nowhere, and does not say so")
     for title, parts in entries(text, ELSEWHERE).items():
         if "](https://" not in parts.get("Seen in", ""):
@@ -113,7 +118,7 @@ def unsupported(text: str) -> list[str]:
         if not re.search(r"\b([Rr]un|Read|read)\b", parts.get("Seen in", "")):
             complaints.append(f"{title}: does not say whether the code was run or read")
         test = parts.get("Test here", "")
-        if not named_tests(test) and not re.search(r"\bno (test|single one)\b", test):
+        if not named_tests(test) and not re.search(r"\b[Nn]o (test|single one)\b", test):
             complaints.append(f"{title}: names no test, and does not say that there is none")
     return complaints
 
@@ -127,15 +132,10 @@ def unversioned(text: str) -> list[str]:
 def missing_tests(text: str) -> list[str]:
     """Tests that are named and do not exist, and planted mistakes that are not named."""
     named = named_tests(text)
-    complaints = [f"{name} does not exist" for name in sorted(named) if not _exists(name)]
+    complaints = [f"{file} has no {test}" for file, test in sorted(named) if test not in existing_tests(file)]
     planted = {n for n in existing_tests(MISTAKES) if n.startswith("test_")} - CONTROLS
-    complaints += [f"{n} is named nowhere" for n in sorted(planted) if f"{MISTAKES}::{n}" not in named]
+    complaints += [f"{n} is named nowhere" for n in sorted(planted) if (MISTAKES, n) not in named]
     return complaints
-
-
-def _exists(name: str) -> bool:
-    file, test = name.split("::")
-    return test in existing_tests(file)
 
 
 def broken_links(text: str) -> list[str]:
@@ -165,17 +165,17 @@ def test_the_errata(check):
 
 
 FAULTS = [
-    (incomplete, "\nRight\n: It was proposed", "\nNot so\n: It was proposed"),
-    (incomplete, "\nSince\n: Not known.\n", "\nSince\n: ?\n"),
+    (incomplete, "**Right.** It was proposed", "**Not so.** It was proposed"),
+    (incomplete, "**Since.** Not known.", "**Since.** ?"),
     (miscounted, "### 7. ", "### 8. "),
     (miscounted, "### 23. Questions", "## Questions"),
-    (unsupported, "Source\n: {cite:t}`werbos1990`", "Source\n: common knowledge"),
-    (unsupported, ": nowhere yet: the book", ": later, perhaps: the book"),
+    (unsupported, "{cite:t}`werbos1990`", "Common knowledge"),
+    (unsupported, "Nowhere yet: the book", "Later, perhaps: the book"),
     (unsupported, "Read. The code itself is right.", "The code itself is right."),
-    (unsupported, ": no single one. Every", ": Every"),
+    (unsupported, "No single one. Every", "Every"),
     (unversioned, "/blob/b0359af/", "/blob/main/"),
-    (missing_tests, "::test_a_second_training_step_is_possible", "::test_a_second_step_is_possible"),
-    (missing_tests, "::test_adding_baseline_is_the_error_of_always_one", "::test_adding_baseline"),
+    (missing_tests, "*a second training step is possible*", "*a second step is possible*"),
+    (missing_tests, "`test_generators.py`", "`test_generator.py`"),
     (broken_links, "#where-it-fails", "#where-it-falls"),
     (broken_links, "02_rnn/1_derivation", "02_rnn/9_derivation"),
     (broken_links, "(#parameter-counts)", "(#parameter-count)"),
