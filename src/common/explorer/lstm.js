@@ -111,20 +111,21 @@ function legend() {
     [make("span", { class: "swatch" }), make("i", { text: name }), ` ${name === "c" ? "cell state" : NAMES[name]}`]);
   return make("ul", { class: "legend" }, [
     ...["i", "f", "g", "o", "c", "h"].map(entry),
-    make("li", { class: "scales", text: "Bars: i, f, o from 0 to 1; g and h from −1 to 1; c up to its largest size here." }),
+    make("li", { class: "scales", text: "Bars: i, f and o from 0 to 1, g and h from −1 to 1, c as far as it goes in this " +
+      "sequence; the striped bar is c before the step." }),
   ]);
 }
 
 /* ---- one unit: its bars, and one quantity over the whole sequence ------------------------------------------- */
 
-function unitCard(number_) {
+function unitCard(place) {
   const rows = {};
   for (const name of Object.keys(NAMES)) rows[name] = bar(name, NAMES[name], letter(name), SIGNED.has(name));
   const chart = make("svg", { role: "img", class: "chart" });
   const list = make("ul", {}, Object.values(rows));
-  const title = make("p", { class: "name", text: `Unit ${number_}` });
-  const element = make("div", { class: "unit", role: "group", "aria-label": `Unit ${number_}` }, [title, list, chart]);
-  element.dataset.unit = number_;
+  const title = make("p", { class: "name", text: `Unit ${place}` });
+  const element = make("div", { class: "unit", role: "group", "aria-label": `Unit ${place}` }, [title, list, chart]);
+  element.dataset.unit = place;
   return { element, rows, chart };
 }
 
@@ -137,7 +138,7 @@ function drawChart(svg, values, at, name, unit, low, high) {
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   svg.setAttribute("aria-label", `${NAMES[name]} ${name} of unit ${unit} over ${values.length} steps: ` +
     `${values.map(number).join(", ")}; now step ${at + 1}`);
-  const text = (v, where) => drawn("text", { x: 2, y: where, class: "scale", text: number(v).replace(/0$/, "") });
+  const text = (v, where) => drawn("text", { x: 2, y: where, class: "scale", text: v.toFixed(2).replace("-", "−") });
   svg.replaceChildren(
     drawn("line", { class: "zero", x1: left, x2: right, y1: y(0), y2: y(0) }),
     drawn("line", { class: "now", x1: x(at), x2: x(at), y1: top - 4, y2: bottom + 4 }),
@@ -164,9 +165,9 @@ function start(figure) {
   const row = make("div", { class: "sequence", role: "group", "aria-label": "The sequence: choose a step" });
 
   // Stepping
-  const previous = button("← Previous", () => pressed(() => go(at - 1)));
-  const next = button("Next →", () => pressed(() => go(at + 1)));
-  const play = button("Play", () => timer ? pause() : run_on());
+  const previous = button("Previous", () => pressed(() => go(at - 1)));
+  const next = button("Next", () => pressed(() => go(at + 1)));
+  const play = button("Play", () => timer ? pause() : keepGoing());
   const place = make("span", { class: "place" });
   const stepping = make("div", { class: "controls", role: "group", "aria-label": "Step through the sequence" },
     [previous, play, next, place]);
@@ -185,15 +186,13 @@ function start(figure) {
   ]);
   const field = make("input", { type: "text", autocomplete: "off", autocapitalize: "off", spellcheck: "false",
     "aria-describedby": `${id}-message` });
-  const form = make("form", { class: "controls" }, [
-    make("label", {}, ["or write one ", field]), make("button", { type: "submit", text: "Read it" }),
-  ]);
-  editing.append(form);
-  form.addEventListener("submit", event => {
-    event.preventDefault();
-    pressed(() => typed(field.value));
-  });
+  // No <form>: Colab's frames, like every sandbox, may refuse to submit one.
+  const read = () => pressed(() => typed(field.value));
+  field.addEventListener("keydown", event => { if (event.key === "Enter") read(); });
+  const writing = make("div", { class: "controls" },
+    [make("label", {}, ["or write one ", field]), button("Read it", read)]);
   const message = make("p", { class: "message", role: "alert", id: `${id}-message` });
+  editing.append(writing, message);
 
   // What is shown of a step
   const units = Array.from({ length: H }, (_, j) => unitCard(j + 1));
@@ -260,7 +259,7 @@ function start(figure) {
     said.setAttribute("aria-live", "polite");
   }
 
-  function run_on() {
+  function keepGoing() {
     message.textContent = "";
     said.setAttribute("aria-live", "off"); // a sentence a second is more than one can listen to
     play.textContent = "Pause";
@@ -316,9 +315,9 @@ function start(figure) {
   function draw() {
     const name = choice.value;
     const all = steps.flatMap(one => one[name]);
-    const bound = name === "c" ? 1 : 0;
+    // One scale for all units. c has no bounds of its own: those of this sequence, at least from 0 to 1.
     const low = name === "c" ? Math.min(0, ...all) : SIGNED.has(name) ? -1 : 0;
-    const high = name === "c" ? Math.max(bound, ...all) : 1;
+    const high = name === "c" ? Math.max(1, ...all) : 1;
     units.forEach((unit, j) => drawChart(unit.chart, steps.map(one => one[name][j]), at, name, j + 1, low, high));
   }
 
@@ -371,7 +370,7 @@ function start(figure) {
   });
 
   const stage = make("div", { class: "stage" },
-    [row, stepping, editing, message, legend(), grid, chosen, prediction, said]);
+    [row, stepping, editing, grid, legend(), chosen, prediction, said]);
   listSteps();
   writeTables();
   figure.querySelector(".waiting").replaceWith(stage);

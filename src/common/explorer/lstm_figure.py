@@ -76,11 +76,11 @@ def page(
     drawn = (" " if max(map(len, symbols)) > 1 else "").join(symbols[k] for k in sequence)
     alternative = (
         f"An LSTM with {cell.hidden_size} {'units' if cell.hidden_size > 1 else 'unit'} reads the sequence "
-        f"<code>{html.escape(drawn)}</code> one symbol at a time. At each step the figure shows, for every unit, the "
-        "gates i, f and o (between 0 and 1), the candidate g and the hidden state h (between −1 and 1), and the cell "
-        "state c before and after the step, and below them how probable each symbol is as the next one. The buttons and "
-        "the arrow keys ← and → step through the sequence; the sequence can be changed. A sentence tells what happens "
-        "at the step, and the tables at the end hold the numbers of all steps."
+        f"<code>{html.escape(drawn)}</code> one symbol at a time. For every step and unit there is a bar for each of "
+        "the gates i, f and o (between 0 and 1), the candidate g and the hidden state h (between −1 and 1) and the "
+        "cell state c before and after the step; then the probability of each symbol to be the next. The buttons and "
+        "the arrow keys ← and → step through the sequence, which can be changed. A sentence says what happens at the "
+        "step, and the tables at the end hold the numbers of all steps."
     )
     described = f"<p>{html.escape(description)}</p>\n" if description.strip() else ""
     return (
