@@ -13,8 +13,8 @@ Three layouts of one network (D inputs, H hidden units, G gate blocks):
               GRU, reset before: one bias, (3H,). PyTorch does not have this function
 
 Sources: torch/nn/modules/rnn.py (PyTorch 2.13), keras/src/layers/rnn/{simple_rnn,lstm,gru}.py (Keras 3.15). PyTorch
-keeps a second bias everywhere because cuDNN has one. The functions on dictionaries need NumPy alone; a framework is imported
-only where a module or a layer is made or read.
+keeps a second bias everywhere because cuDNN has one. The functions on dictionaries need NumPy alone; a framework is
+imported only where a module or a layer is made or read.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """What every recurrent cell has in common: the interface, the checks, and the work that needs no loop over time.
 
-A cell computes a_t = x_t W_x + h_{t-1} W_h + b at every step and then its own step function. The first product does
-not depend on the state, so many steps share one large matrix product; only h_{t-1} W_h has to wait for its turn.
-Backward, the loop collects δ_t, the gradient of a_t, and the weight gradients are single products over time.
+A cell computes a_t = x_t W_x + h_{t-1} W_h + b at every step and then its own step function. Backward, the loop only
+collects δ_t, the gradient of a_t; the gradients of the weights and of the input are products over many steps at once.
 """
 
 from __future__ import annotations
@@ -85,15 +84,10 @@ class RecurrentCell(ABC):
         T, B, _ = x.shape
         checks.array("grad_outputs", grad_outputs, (T, B, self.hidden_size), dtype=self.dtype, finite=False)
         grad_state = self._check_state("grad_state", grad_state, B)
-        deltas, grad_state = self._run_back(grad_outputs, grad_state, mask)
-        flat = _rows(deltas)
-        grads = {"W_x": _rows(x).T @ flat, **self._recurrent_grads(deltas)}  # RNN.5, LSTM.14, GRU.7
-        if "b" in self.params:
-            grads["b"] = np.ones(len(flat), self.dtype) @ flat  # RNN.7, LSTM.16, GRU.9; faster than as a sum
+        grads, grad_x, grad_state = self._run_back(x, grad_outputs, grad_state, mask)
         if not np.isfinite(grads["W_h"].sum()):  # NaN in grad_outputs has spread to here; only now look for it there
             checks.array("grad_outputs", grad_outputs)
         self.grads = grads
-        grad_x = (flat @ np.ascontiguousarray(self.params["W_x"].T)).reshape(x.shape)  # RNN.8, LSTM.17, GRU.10
         return grad_x, grad_state
 
     @property
@@ -118,12 +112,8 @@ class RecurrentCell(ABC):
         """The loop forward. Returns the outputs of all steps, (T, B, H), and the state after the last step."""
 
     @abstractmethod
-    def _run_back(self, grad_outputs: np.ndarray, grad_state: State, mask) -> tuple[np.ndarray, State]:
-        """The loop backward. Returns δ_t for all t, (T, B, blocks * H), and the gradient of the initial state."""
-
-    @abstractmethod
-    def _recurrent_grads(self, deltas: np.ndarray) -> dict[str, np.ndarray]:
-        """The gradients of the recurrent parameters from δ_t for all t."""
+    def _run_back(self, x, grad_outputs, grad_state: State, mask) -> tuple[dict[str, np.ndarray], np.ndarray, State]:
+        """The loop backward. Returns the gradients of the parameters by name, of the input, of the initial state."""
 
     # ---- checks --------------------------------------------------------------------------------------------------
 

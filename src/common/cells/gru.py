@@ -6,7 +6,7 @@ import numpy as np
 
 from common import checks
 from common.cells.base import State, _rows
-from common.cells.gated import GatedCell, project
+from common.cells.gated import GatedCell
 
 
 class GRU(GatedCell):
@@ -41,141 +41,136 @@ class GRU(GatedCell):
 
     def _run(self, x: np.ndarray, state: State, mask) -> tuple[np.ndarray, State]:
         (T, B, _), H = x.shape, self.hidden_size
-        scale, _ = self._affine()
-        W_x, W_h = self.params["W_x"] * scale, self.params["W_h"] * scale
-        b = self.params["b"] * scale if "b" in self.params else None
-        self._activations = np.empty((T, B, 3 * H), self.dtype)
-        self._hs = np.empty((T + 1, B, H), self.dtype)  # row 0: before step 1
-        self._hs[0] = state[0]
-        step = self._step_after(W_h, B, T) if self.reset == "after" else self._step_before(W_h, B, T)
-        for steps in self._stretches(T, B):
-            project(x[steps], W_x, b, out=self._activations[steps])
-            for t in range(steps.start, steps.stop):
-                a, before, h = self._activations[t], self._hs[t], self._hs[t + 1]
-                z, n = a[:, H : 2 * H], a[:, 2 * H :]
-                step(t, a, before)
-                np.tanh(n, out=n)  # GRU-after.2, GRU-before.2
-                np.subtract(before, n, out=h)
-                h *= z
-                h += n  # GRU.3, written as n + z ⊙ (h_{t-1} − n)
-                if mask is not None:
-                    np.copyto(h, before, where=~mask[t, :, None])
-        return self._hs[1:], (self._hs[-1].copy(),)
+        joined = self._rows_in = self._joined(x, state[0])
+        hs = joined[..., :H]
+        activations = self._activations = np.empty((T, 3, B, H), self.dtype)
+        after = self.reset == "after"
+        step, weights = (self._step_after if after else self._step_before), self._weights_forward(T, B)
+        for t in range(T):
+            h = hs[t + 1]
+            step(t, *weights)
+            _, z, n = activations[t]
+            np.tanh(n, out=n)  # GRU-after.2, GRU-before.2
+            np.subtract(hs[t], n, out=h)
+            h *= z
+            h += n  # GRU.3, written as n + z ⊙ (h_{t-1} − n)
+            if mask is not None:
+                np.copyto(h, hs[t], where=~mask[t, :, None])
+        return hs[1:], (hs[-1].copy(),)
 
-    def _step_after(self, W_h: np.ndarray, B: int, T: int):
-        """The function that turns a step's projection into r, z and what goes into the candidate's tanh."""
-        H, c_n = self.hidden_size, self.params.get("c_n", 0)
+    def _weights_forward(self, T: int, B: int) -> tuple[np.ndarray, ...]:
+        """What a step multiplies by (the gates' weights, the candidate's), and room for what lies in between."""
+        H, W = self.hidden_size, self._weights()
+        if self.reset == "before":
+            self._rows_reset = self._rows_in[:-1].copy()  # for the rows [q_t 1 x_t]
+            return W[:2], W[2]
         self._ms = np.empty((T, B, H), self.dtype)
-        product, reset_m = np.empty((B, 3 * H), self.dtype), np.empty((B, H), self.dtype)
+        # The candidate's part of the input waits for no state.
+        np.matmul(self._rows_in[:-1, :, H:], W[2, H:], out=self._activations[:, 2])
+        c_n = self.params.get("c_n", np.zeros(H, self.dtype))
+        return W[:2], np.vstack([W[2, :H], c_n]), np.empty((B, H), self.dtype)
 
-        def step(t, a, before):
-            np.matmul(before, W_h, out=product)
-            m = np.add(product[:, 2 * H :], c_n, out=self._ms[t])  # GRU-after.1
-            gates = a[:, : 2 * H]
-            gates += product[:, : 2 * H]
-            _logistic_of_half(gates)  # GRU.1, GRU.2
-            a[:, 2 * H :] += np.multiply(a[:, :H], m, out=reset_m)
+    def _step_after(self, t: int, W_rz: np.ndarray, U_n: np.ndarray, part: np.ndarray) -> None:
+        """Compute r, z and what goes into the candidate's tanh, the reset gate after the product."""
+        a, row = self._activations[t], self._rows_in[t]
+        _logistic_of_half(np.matmul(row, W_rz, out=a[:2]))  # GRU.1, GRU.2
+        m = np.matmul(row[:, : self.hidden_size + 1], U_n, out=self._ms[t])  # GRU-after.1
+        a[2] += np.multiply(a[0], m, out=part)
 
-        return step
-
-    def _step_before(self, W_h: np.ndarray, B: int, T: int):
-        """The same for the reset gate before the product, which makes two products of one."""
+    def _step_before(self, t: int, W_rz: np.ndarray, W_n: np.ndarray) -> None:
+        """The same with the reset gate before the product."""
+        a, row, reset = self._activations[t], self._rows_in[t], self._rows_reset[t]
+        _logistic_of_half(np.matmul(row, W_rz, out=a[:2]))  # GRU.1, GRU.2
         H = self.hidden_size
-        self._qs = np.empty((T, B, H), self.dtype)
-        U_rz, U_n = np.ascontiguousarray(W_h[:, : 2 * H]), np.ascontiguousarray(W_h[:, 2 * H :])
-        product, from_q = np.empty((B, 2 * H), self.dtype), np.empty((B, H), self.dtype)
+        np.multiply(a[0], row[:, :H], out=reset[:, :H])  # GRU-before.1
+        np.matmul(reset, W_n, out=a[2])
 
-        def step(t, a, before):
-            gates = a[:, : 2 * H]
-            gates += np.matmul(before, U_rz, out=product)
-            _logistic_of_half(gates)  # GRU.1, GRU.2
-            q = np.multiply(a[:, :H], before, out=self._qs[t])  # GRU-before.1
-            a[:, 2 * H :] += np.matmul(q, U_n, out=from_q)
+    # ---- backward ------------------------------------------------------------------------------------------------
 
-        return step
+    @property
+    def _slots(self) -> int:
+        """dm_t beside δ_r, δ_z and δ_n. dm_t goes back through W_h, δ_n does not; unused for reset before."""
+        return 4
 
-    def _run_back(self, grad_outputs: np.ndarray, grad_state: State, mask) -> tuple[np.ndarray, State]:
-        T, B, H = grad_outputs.shape
-        deltas = np.empty((T, B, 3 * H), self.dtype)
-        dh = grad_state[0].copy()  # the part of dh_t that comes from later steps
-        back = self._step_back_after(deltas) if self.reset == "after" else self._step_back_before(deltas)
-        for steps in reversed(list(self._stretches(T, B))):
-            self._local_slopes(steps, deltas[steps])
-            for t in reversed(range(steps.start, steps.stop)):
-                dh += grad_outputs[t]  # GRU.4
-                if mask is None:
-                    dh = back(t, dh)  # after the last round GRU.11
-                else:
-                    real = mask[t, :, None]
-                    before = back(t, np.where(real, dh, 0))
-                    dh = np.where(real, before, dh)  # a masked step is the identity: dh passes through it
-        return deltas, (dh,)
+    def _weights_back(self, B: int) -> tuple[np.ndarray, ...]:
+        U_r_T, U_z_T, U_n_T = np.ascontiguousarray(self._by_gate(self.params["W_h"]).swapaxes(1, 2))
+        scratch = np.empty((3, B, self.hidden_size), self.dtype)
+        if self.reset == "after":
+            return np.stack([U_n_T, U_r_T, U_z_T]), scratch  # in the order of dm, δ_r, δ_z
+        return np.stack([U_r_T, U_z_T]), U_n_T, scratch
+
+    def _steps_back(self, steps: slice, deltas, grad_outputs, carry: State, weights, mask) -> State:
+        (dh,) = carry
+        step_back = self._step_back_after if self.reset == "after" else self._step_back_before
+        self._local_slopes(steps, deltas[1:])
+        for k in reversed(range(steps.stop - steps.start)):
+            t = steps.start + k
+            dh += grad_outputs[t]  # GRU.4
+            if mask is None:
+                step_back(t, deltas[:, k], dh, *weights)  # dh becomes the carry; after the last round GRU.11
+            else:
+                real = mask[t, :, None]
+                kept = np.where(real, 0, dh)  # a masked step is the identity: dh passes through it
+                dh *= real
+                step_back(t, deltas[:, k], dh, *weights)
+                dh += kept
+        return (dh,)
 
     def _local_slopes(self, steps: slice, slopes: np.ndarray) -> None:
         """What the loop multiplies dh_t (and, for r, the gradient that reaches it) by; no later step is in it."""
-        H, gates, before = self.hidden_size, self._activations[steps], self._hs[:-1][steps]
-        z, n = gates[..., self.block("z")], gates[..., self.block("n")]
-        np.multiply(gates, gates, out=slopes)
-        np.subtract(gates[..., : 2 * H], slopes[..., : 2 * H], out=slopes[..., : 2 * H])  # σ(1 − σ)
-        slopes[..., :H] *= self._ms[steps] if self.reset == "after" else before
-        slopes[..., H : 2 * H] *= before - n
-        np.subtract(1, slopes[..., 2 * H :], out=slopes[..., 2 * H :])  # 1 − n²
-        slopes[..., 2 * H :] *= 1 - z
+        r, z, n = self._activations[steps].swapaxes(0, 1)
+        slope_r, slope_z, slope_n = slopes
+        before = self._rows_in[:-1][steps][..., : self.hidden_size]
+        np.subtract(1, z, out=slope_z)
+        np.subtract(1, np.multiply(n, n, out=slope_n), out=slope_n)  # 1 − n²
+        slope_n *= slope_z  # (1 − z)(1 − n²)
+        slope_z *= z
+        slope_z *= before - n  # z (1 − z)(h_{t-1} − n)
+        np.subtract(1, r, out=slope_r)
+        slope_r *= r
+        slope_r *= self._ms[steps] if self.reset == "after" else before  # r (1 − r) m, r (1 − r) h_{t-1}
 
-    def _step_back_after(self, deltas: np.ndarray):
-        """The function that takes dh_t one step back; it turns the slopes in `deltas` into δ_t."""
-        T, B, H = self._ms.shape
-        W_h_T = np.ascontiguousarray(self.params["W_h"].T)
-        # What goes back through W_h: δ_r and δ_z as they are, but dm in the place of δ_n.
-        recurrent = self._recurrent = np.empty_like(deltas)
-        by_dh = deltas.reshape(T, B, 3, H)[:, :, 1:]  # the blocks z and n: what dh_t multiplies
-        carry = np.empty((B, H), self.dtype)
+    def _step_back_after(self, t: int, deltas: np.ndarray, dh: np.ndarray, W_h_T: np.ndarray, by_gate) -> None:
+        """Turn a step's slopes into dm_t and δ_t, and dh_t in place into what reaches the step before."""
+        dm, delta_r, delta_z, delta_n = deltas
+        r, z, _ = self._activations[t]
+        delta_n *= dh  # GRU.5
+        delta_z *= dh  # GRU.6
+        np.multiply(delta_n, r, out=dm)  # GRU-after.3
+        delta_r *= delta_n  # GRU-after.4
+        dh *= z
+        for part in np.matmul(deltas[:3], W_h_T, out=by_gate):
+            dh += part  # GRU-after.6
 
-        def back(t, dh):
-            delta, through = deltas[t], recurrent[t]
-            r, z = self._activations[t, :, :H], self._activations[t, :, H : 2 * H]
-            by_dh[t] *= dh[:, None]  # GRU.5, GRU.6
-            np.multiply(delta[:, 2 * H :], r, out=through[:, 2 * H :])  # GRU-after.3
-            delta[:, :H] *= delta[:, 2 * H :]  # GRU-after.4
-            through[:, : 2 * H] = delta[:, : 2 * H]
-            dh *= z
-            dh += np.matmul(through, W_h_T, out=carry)  # GRU-after.6
-            return dh
+    def _step_back_before(self, t: int, deltas: np.ndarray, dh: np.ndarray, U_rz_T, U_n_T, by_gate) -> None:
+        """The same with the reset gate before the product; dm_t does not exist there."""
+        _, delta_r, delta_z, delta_n = deltas
+        r, z, _ = self._activations[t]
+        delta_n *= dh  # GRU.5
+        delta_z *= dh  # GRU.6
+        dq = np.matmul(delta_n, U_n_T, out=by_gate[2])  # GRU-before.3
+        delta_r *= dq  # GRU-before.4
+        dh *= z
+        dq *= r
+        np.matmul(deltas[1:3], U_rz_T, out=by_gate[:2])
+        for part in by_gate:
+            dh += part  # GRU-before.6
 
-        return back
+    def _weight_products(self, stretch: slice, deltas: np.ndarray) -> list[np.ndarray]:
+        H, rows_in = self.hidden_size, _rows(self._rows_in[:-1][stretch])
+        if self.reset == "after":  # rows h and 1 with dm, δ_r, δ_z; rows 1 and x with δ_r, δ_z, δ_n
+            return [np.matmul(rows_in[:, : H + 1].T, deltas[:3]), np.matmul(rows_in[:, H:].T, deltas[1:])]
+        # rows h, 1 and x with δ_r, δ_z; rows q, 1 and x with δ_n
+        return [np.matmul(rows_in.T, deltas[1:3]), np.matmul(_rows(self._rows_reset[stretch]).T, deltas[3:])]
 
-    def _step_back_before(self, deltas: np.ndarray):
-        """The same for the reset gate before the product."""
-        T, B, H = self._qs.shape
-        W_h = self.params["W_h"]
-        U_rz_T, U_n_T = np.ascontiguousarray(W_h[:, : 2 * H].T), np.ascontiguousarray(W_h[:, 2 * H :].T)
-        by_dh = deltas.reshape(T, B, 3, H)[:, :, 1:]  # the blocks z and n: what dh_t multiplies
-        dq, carry = np.empty((B, H), self.dtype), np.empty((B, H), self.dtype)
-
-        def back(t, dh):
-            delta = deltas[t]
-            r, z = self._activations[t, :, :H], self._activations[t, :, H : 2 * H]
-            by_dh[t] *= dh[:, None]  # GRU.5, GRU.6
-            np.matmul(delta[:, 2 * H :], U_n_T, out=dq)  # GRU-before.3
-            delta[:, :H] *= dq  # GRU-before.4
-            dh *= z
-            dh += np.multiply(dq, r, out=carry)
-            dh += np.matmul(delta[:, : 2 * H], U_rz_T, out=carry)  # GRU-before.6
-            return dh
-
-        return back
-
-    def _recurrent_grads(self, deltas: np.ndarray) -> dict[str, np.ndarray]:
-        H, before = self.hidden_size, _rows(self._hs[:-1]).T
-        if self.reset == "before":
-            gates, candidate = deltas[..., : 2 * H], deltas[..., 2 * H :]
-            # GRU.8, GRU-before.5
-            return {"W_h": np.hstack([before @ _rows(gates), _rows(self._qs).T @ _rows(candidate)])}
-        grads = {"W_h": before @ _rows(self._recurrent)}  # GRU.8, GRU-after.5
-        if "c_n" in self.params:
-            dm = _rows(self._recurrent[..., 2 * H :])
-            grads["c_n"] = np.ones(len(dm), self.dtype) @ dm  # GRU-after.5
-        return grads
+    def _weight_grads(self, first: np.ndarray, second: np.ndarray) -> dict[str, np.ndarray]:
+        H = self.hidden_size
+        if self.reset == "after":
+            (by_m, by_r, by_z), outside = first, np.hstack(list(second))
+            W_h = np.hstack([by_r[:H], by_z[:H], by_m[:H]])  # GRU.8, GRU-after.5
+            return {"W_h": W_h, "c_n": by_m[H], "W_x": outside[1:], "b": outside[0]}  # GRU-after.5, GRU.7, GRU.9
+        together = np.hstack([*first, *second])
+        return {"W_h": together[:H], "b": together[H], "W_x": together[H + 1 :]}  # GRU.8, GRU-before.5, GRU.9, GRU.7
 
 
 def _logistic_of_half(a: np.ndarray) -> None:

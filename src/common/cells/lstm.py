@@ -6,7 +6,7 @@ import numpy as np
 
 from common import checks
 from common.cells.base import State, _rows
-from common.cells.gated import GatedCell, project
+from common.cells.gated import GatedCell
 
 
 class LSTM(GatedCell):
@@ -37,74 +37,78 @@ class LSTM(GatedCell):
 
     def _run(self, x: np.ndarray, state: State, mask) -> tuple[np.ndarray, State]:
         (T, B, _), H = x.shape, self.hidden_size
-        scale, shift = self._affine()
-        W_x, W_h = self.params["W_x"] * scale, self.params["W_h"] * scale
-        b = self.params["b"] * scale if "b" in self.params else None
-        activations = self._activations = np.empty((T, B, 4 * H), self.dtype)
-        hs, cs = self._hs, self._cs = np.empty((2, T + 1, B, H), self.dtype)  # row 0: the state before step 1
-        tanh_cs = self._tanh_cs = np.empty((T, B, H), self.dtype)
-        hs[0], cs[0] = state
-        product, written = np.empty((B, 4 * H), self.dtype), np.empty((B, H), self.dtype)
-        for steps in self._stretches(T, B):
-            project(x[steps], W_x, b, out=activations[steps])
-            for t in range(steps.start, steps.stop):
-                a, c = activations[t], cs[t + 1]
-                a += np.matmul(hs[t], W_h, out=product)  # LSTM.1
-                np.tanh(a, out=a)  # LSTM.4 and, with the two lines below, LSTM.2, LSTM.3 and LSTM.5
-                a *= scale
-                a += shift
-                i, f, g, o = a[:, :H], a[:, H : 2 * H], a[:, 2 * H : 3 * H], a[:, 3 * H :]
-                np.multiply(f, cs[t], out=c)
-                c += np.multiply(i, g, out=written)  # LSTM.6
-                np.multiply(o, np.tanh(c, out=tanh_cs[t]), out=hs[t + 1])  # LSTM.7
-                if mask is not None:
-                    padding = ~mask[t, :, None]
-                    np.copyto(hs[t + 1], hs[t], where=padding)
-                    np.copyto(c, cs[t], where=padding)
+        W, (scale, shift) = self._weights(), self._affine()
+        joined = self._rows_in = self._joined(x, state[0])
+        hs = joined[..., :H]
+        activations = self._activations = np.empty((T, 4, B, H), self.dtype)
+        cs = self._cs = np.empty((T + 1, B, H), self.dtype)  # row 0: before step 1
+        cs[0] = state[1]
+        part = np.empty((B, H), self.dtype)
+        for t in range(T):
+            a = np.matmul(joined[t], W, out=activations[t])  # LSTM.1
+            np.tanh(a, out=a)  # LSTM.4 and, with the two lines below, LSTM.2, LSTM.3 and LSTM.5
+            a *= scale
+            a += shift
+            i, f, g, o = a
+            c = np.multiply(f, cs[t], out=cs[t + 1])
+            c += np.multiply(i, g, out=part)  # LSTM.6
+            np.multiply(o, np.tanh(c, out=part), out=hs[t + 1])  # LSTM.7
+            if mask is not None:
+                padding = ~mask[t, :, None]
+                np.copyto(hs[t + 1], hs[t], where=padding)
+                np.copyto(c, cs[t], where=padding)
         return hs[1:], (hs[-1].copy(), cs[-1].copy())
 
-    def _run_back(self, grad_outputs: np.ndarray, grad_state: State, mask) -> tuple[np.ndarray, State]:
-        (T, B, H), dtype = grad_outputs.shape, self.dtype
-        W_h_T = np.ascontiguousarray(self.params["W_h"].T)  # multiplied T times: worth one copy in the right order
-        deltas = np.empty((T, B, 4 * H), dtype)
-        dh, dc = (g.copy() for g in grad_state)  # the parts of dh_t and dc_t that come from later steps
-        by_dc = deltas.reshape(T, B, 4, H)[:, :, :3]  # the blocks i, f, g: what dc_t multiplies
-        into_c, part = np.empty((T, B, H), dtype), np.empty((B, H), dtype)
-        for steps in reversed(list(self._stretches(T, B))):
-            self._local_slopes(steps, deltas[steps], into_c[steps])
-            for t in reversed(range(steps.start, steps.stop)):
-                f, slopes = self._activations[t, :, H : 2 * H], deltas[t]
-                dh += grad_outputs[t]  # LSTM.8
-                if mask is not None:
-                    kept = dh.copy(), dc.copy()
-                dc += np.multiply(dh, into_c[t], out=part)  # LSTM.9, the part through the output of this step
-                slopes[:, 3 * H :] *= dh  # LSTM.10
-                by_dc[t] *= dc[:, None]  # LSTM.11, LSTM.12, LSTM.13
-                dc *= f  # the carry of LSTM.9; after the last round LSTM.19
-                if mask is None:
-                    np.matmul(slopes, W_h_T, out=dh)  # the carry of LSTM.8; after the last round LSTM.18
-                else:
-                    real = mask[t, :, None]
-                    slopes *= real
-                    dh = np.where(real, slopes @ W_h_T, kept[0])  # a masked step is the identity: dh and dc pass
-                    dc = np.where(real, dc, kept[1])
-        return deltas, (dh, dc)
+    def _weights_back(self, B: int) -> tuple[np.ndarray, ...]:
+        # Multiplied T times: worth one copy in the right order.
+        W_h_T = np.ascontiguousarray(self._by_gate(self.params["W_h"]).swapaxes(1, 2))
+        return W_h_T, np.empty((4, B, self.hidden_size), self.dtype)
 
-    def _local_slopes(self, steps: slice, slopes: np.ndarray, into_c: np.ndarray) -> None:
-        """What LSTM.9 to LSTM.13 multiply dh_t and dc_t by; none of it depends on a later step."""
-        H, gates, tanh_c = self.hidden_size, self._activations[steps], self._tanh_cs[steps]
-        i, g, o = (gates[..., self.block(name)] for name in ("i", "g", "o"))
-        np.multiply(gates, gates, out=slopes)
-        for gate, slope in ((slice(0, 2 * H), slopes[..., : 2 * H]), (slice(3 * H, 4 * H), slopes[..., 3 * H :])):
-            np.subtract(gates[..., gate], slope, out=slope)  # σ(1 − σ)
-        np.subtract(1, slopes[..., self.block("g")], out=slopes[..., self.block("g")])  # 1 − g²
-        slopes[..., self.block("i")] *= g
-        slopes[..., self.block("f")] *= self._cs[:-1][steps]
-        slopes[..., self.block("g")] *= i
-        slopes[..., self.block("o")] *= tanh_c
-        np.multiply(tanh_c, tanh_c, out=into_c)
-        np.subtract(1, into_c, out=into_c)
-        into_c *= o
+    def _steps_back(self, steps: slice, deltas, grad_outputs, carry: State, weights, mask) -> State:
+        (dh, dc), (W_h_T, by_gate) = carry, weights
+        through_h = self._local_slopes(steps, deltas)
+        for k in reversed(range(steps.stop - steps.start)):
+            t = steps.start + k
+            delta, f = deltas[:, k], self._activations[t, 1]
+            delta_i, delta_f, delta_g, delta_o = delta
+            dh += grad_outputs[t]  # LSTM.8
+            if mask is not None:
+                kept = dh.copy(), dc.copy()
+            dc += np.multiply(dh, through_h[k], out=by_gate[0])  # LSTM.9
+            delta_o *= dh  # LSTM.10
+            delta_i *= dc  # LSTM.11
+            delta_f *= dc  # LSTM.12
+            delta_g *= dc  # LSTM.13
+            dc *= f  # the carry of LSTM.9; after the last round LSTM.19
+            if mask is not None:
+                delta *= mask[t, :, None]
+            np.add.reduce(np.matmul(delta, W_h_T, out=by_gate), axis=0, out=dh)  # the carry of LSTM.8; at last LSTM.18
+            if mask is not None:  # a masked step is the identity: dh and dc pass through it
+                np.copyto(dh, kept[0], where=~mask[t, :, None])
+                np.copyto(dc, kept[1], where=~mask[t, :, None])
+        return dh, dc
 
-    def _recurrent_grads(self, deltas: np.ndarray) -> dict[str, np.ndarray]:
-        return {"W_h": _rows(self._hs[:-1]).T @ _rows(deltas)}  # LSTM.15
+    def _local_slopes(self, steps: slice, slopes: np.ndarray) -> np.ndarray:
+        """What LSTM.10 to LSTM.13 multiply dh_t or dc_t by, into `slopes`; what LSTM.9 multiplies dh_t by is returned.
+
+        Nothing here depends on a later step.
+        """
+        i, f, g, o = self._activations[steps].swapaxes(0, 1)
+        tanh_c = np.tanh(self._cs[1:][steps])
+        for slope, gate, factor in ((0, i, g), (1, f, self._cs[:-1][steps]), (3, o, tanh_c)):
+            np.subtract(1, gate, out=slopes[slope])
+            slopes[slope] *= gate  # σ (1 − σ)
+            slopes[slope] *= factor
+        np.subtract(1, np.multiply(g, g, out=slopes[2]), out=slopes[2])  # 1 − g²
+        slopes[2] *= i
+        through_h = np.multiply(tanh_c, tanh_c, out=tanh_c)
+        np.subtract(1, through_h, out=through_h)  # 1 − tanh²(c_t)
+        through_h *= o
+        return through_h
+
+    def _weight_products(self, stretch: slice, deltas: np.ndarray) -> list[np.ndarray]:
+        return [np.matmul(_rows(self._rows_in[:-1][stretch]).T, deltas)]  # LSTM.14, LSTM.15, LSTM.16
+
+    def _weight_grads(self, together: np.ndarray) -> dict[str, np.ndarray]:
+        H, together = self.hidden_size, np.hstack(list(together))  # (gates, rows, H) as (rows, gates * H)
+        return {"W_h": together[:H], "b": together[H], "W_x": together[H + 1 :]}
