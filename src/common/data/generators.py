@@ -13,6 +13,9 @@ from common.data._arguments import float_dtype, generator, whole
 ADDING_BASELINE = 1 / 6
 """Mean squared error on the adding problem of the best answer that looks at nothing: always 1. See `adding`."""
 
+COUNTING_SYMBOLS = "ab$"
+"""The symbols of `counting`, in the order of its one-hot vectors; $ marks the beginning and the end of a string."""
+
 
 def adding(length: int, batch: int, rng, *, dtype=np.float64) -> tuple[np.ndarray, np.ndarray]:
     """Draw a batch of the adding problem: find the two marked numbers in a long list and add them.
@@ -102,3 +105,46 @@ def echo(
     mask = np.zeros((length, batch), bool)
     mask[delay:] = True
     return x, y, mask
+
+
+def counting(
+    longest: int, batch: int, rng, *, shortest: int = 1, dtype=np.float64
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw a batch of strings aⁿbⁿ and ask at every step for the next symbol: whoever counts the a's knows the end.
+
+    longest   largest n, at least 1
+    batch     sequences B
+    rng       a seed or a numpy.random.Generator
+    shortest  smallest n, from 1 to `longest`; n is drawn uniformly from shortest … longest, one for each sequence
+
+    A sequence is read as $ aⁿ bⁿ and predicted as aⁿ bⁿ $, where $ marks the beginning and the end. Returns x of shape
+    (T, B, 3), y of shape (T, B) and mask of shape (T, B), with T = 2 · longest + 1 whatever n was drawn.
+    x     one symbol a step, one-hot in the order a, b, $ (`COUNTING_SYMBOLS`); zeros in the padding
+    y     whole numbers (int64): the next symbol; 0 in the padding
+    mask  True where there is a symbol: the first 2n + 1 steps. For the cell and for the loss.
+
+    What it asks of a memory: a counter. After the first b everything is decided: n − 1 more b's, then $. To say when $
+    comes, the number of a's must have been kept, and so must the number of b's since.
+
+    The best possible loss. Nobody can know when the a's end. All N = longest − shortest + 1 values of n are equally
+    likely, so a string holds log N nats of surprise, whatever is done, and nothing else has to cost anything: log N
+    divided by the mean length, log N / (longest + shortest + 1) a symbol, is the mean cross-entropy (natural logarithm)
+    of a predictor that counts and knows the range of n.
+
+    The task of Gers & Schmidhuber (2001), there with other lengths and another output code.
+
+    Raises TypeError or ValueError that names the argument.
+    """
+    longest = whole("longest", longest, least=1)
+    batch = checks.positive_int("batch", batch)
+    shortest = whole("shortest", shortest, least=1, most=longest)
+    rng, dtype = generator(rng), float_dtype(dtype)
+
+    n = rng.integers(shortest, longest + 1, batch)
+    place = np.arange(2 * longest + 2)[:, None]
+    a, b, marker = range(len(COUNTING_SYMBOLS))
+    symbols = np.select([place == 0, place <= n, place <= 2 * n], [marker, a, b], default=marker)
+    mask = place[:-1] <= 2 * n
+    x = np.zeros((*mask.shape, len(COUNTING_SYMBOLS)), dtype)
+    np.put_along_axis(x, symbols[:-1, :, None], mask[..., None].astype(dtype), axis=-1)
+    return x, np.where(mask, symbols[1:], 0), mask

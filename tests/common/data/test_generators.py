@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.data.generators import ADDING_BASELINE, adding, echo
+from common.data.generators import ADDING_BASELINE, COUNTING_SYMBOLS, adding, counting, echo
 
 FEW = settings(max_examples=60, deadline=None)
 DTYPES = st.sampled_from([np.float32, np.float64])
@@ -100,11 +100,71 @@ def test_echo_uses_every_symbol_equally_often():
     assert np.abs(pairs - 1 / 16).max() < 0.005
 
 
+# ---- counting
+
+
+@FEW
+@given(
+    data=st.data(),
+    longest=st.integers(1, 20),
+    batch=st.integers(1, 10),
+    seed=st.integers(0, 2**32),
+    dtype=DTYPES,
+)
+def test_counting_is_as_many_b_as_a_and_asks_for_the_next_symbol(data, longest, batch, seed, dtype):
+    shortest = data.draw(st.integers(1, longest))
+    x, y, mask = counting(longest, batch, seed, shortest=shortest, dtype=dtype)
+    assert x.shape == (2 * longest + 1, batch, 3)
+    assert y.shape == mask.shape == x.shape[:2]
+    assert (x.dtype, y.dtype, mask.dtype) == (dtype, np.int64, bool)
+    for sequence in range(batch):
+        real = mask[:, sequence]
+        steps = int(real.sum())
+        n = (steps - 1) // 2
+        assert shortest <= n <= longest
+        assert real[:steps].all(), "the padding stands at the end"
+        read = "".join(COUNTING_SYMBOLS[k] for k in x[:steps, sequence].argmax(axis=-1))
+        asked = "".join(COUNTING_SYMBOLS[k] for k in y[:steps, sequence])
+        assert read == "$" + "a" * n + "b" * n
+        assert asked == "a" * n + "b" * n + "$"
+        assert (x[:steps, sequence].sum(axis=-1) == 1).all()
+        assert set(np.unique(x[:, sequence])) <= {0, 1}
+        assert not x[steps:, sequence].any()
+        assert not y[steps:, sequence].any()
+
+
+def test_counting_draws_every_n_equally_often():
+    mask = counting(7, 50_000, 0, shortest=3)[2]
+    n = (mask.sum(axis=0) - 1) // 2
+    often = np.bincount(n, minlength=8) / len(n)
+    assert not often[:3].any()
+    # Five values of n; five standard deviations of a count.
+    assert np.abs(often[3:] - 1 / 5).max() < 5 * np.sqrt(1 / 5 / len(n))
+
+
+def test_counting_best_loss_is_what_a_counter_that_knows_the_range_pays():
+    longest, shortest = 6, 2
+    x, y, mask = counting(longest, 50_000, 0, shortest=shortest)
+    n = (mask.sum(axis=0) - 1) // 2
+    total = 0.0
+    for t in range(len(x)):
+        # After k a's and no b, one of (longest − k + 1) equally likely n; before `shortest` an a is sure.
+        k = t
+        deciding = mask[t] & (t <= n) & (k >= shortest)
+        ends = 1 / (longest - k + 1) if k <= longest else 1.0
+        stops = deciding & (y[t] == 1)
+        total -= np.log(ends) * stops.sum()
+        total -= np.log1p(-ends) * (deciding & ~stops).sum() if ends < 1 else 0.0
+    assert total / mask.sum() == pytest.approx(np.log(5) / (longest + shortest + 1), rel=0.01)
+
+
 # ---- the seed
 
 
 @pytest.mark.parametrize(
-    "draw", [lambda rng: adding(6, 3, rng), lambda rng: echo(6, 3, rng, 2)], ids=["adding", "echo"]
+    "draw",
+    [lambda rng: adding(6, 3, rng), lambda rng: echo(6, 3, rng, 2), lambda rng: counting(9, 5, rng)],
+    ids=["adding", "echo", "counting"],
 )
 def test_a_seed_repeats_and_a_generator_goes_on(draw):
     for one, other in zip(draw(7), draw(7), strict=True):
@@ -121,6 +181,7 @@ def test_the_numbers_of_a_seed_stay_what_they_are():
     """Stored outputs of notebooks depend on them: who changes a generator must see this and refresh the notebooks."""
     assert fingerprint(*adding(50, 8, 0)) == "cd95f6d3e0a67839"
     assert fingerprint(*echo(20, 4, 0, 5, symbols=3)) == "65cb897b6cabdcaf"
+    assert fingerprint(*counting(10, 8, 0, shortest=2)) == "6f62d177ff5712cd"
 
 
 # ---- bad input
@@ -149,6 +210,13 @@ def test_the_numbers_of_a_seed_stay_what_they_are():
         (lambda: echo(5, 4, 0, 1.5), TypeError, "delay: .* got 1.5"),
         (lambda: echo(5, 4, 0, 1, symbols=1), ValueError, "symbols: .* at least 2, got 1"),
         (lambda: echo(5, 4, "0", 1), TypeError, "rng: .* got '0'"),
+        (lambda: counting(0, 4, 0), ValueError, "longest: expected a whole number of at least 1, got 0"),
+        (lambda: counting(2.0, 4, 0), TypeError, "longest: .* got 2.0"),
+        (lambda: counting(5, 0, 0), ValueError, "batch: .* got 0"),
+        (lambda: counting(5, 4, 0, shortest=0), ValueError, "shortest: .* at least 1 and at most 5, got 0"),
+        (lambda: counting(5, 4, 0, shortest=6), ValueError, "shortest: .* at least 1 and at most 5, got 6"),
+        (lambda: counting(5, 4, None), TypeError, "rng: .* got None"),
+        (lambda: counting(5, 4, 0, dtype=int), TypeError, "dtype: expected float32 or float64"),
     ],
 )
 def test_bad_input_is_named(call, error, message):
@@ -156,7 +224,7 @@ def test_bad_input_is_named(call, error, message):
         call()
 
 
-@pytest.mark.parametrize("generator", [adding, echo])
+@pytest.mark.parametrize("generator", [adding, echo, counting])
 def test_nothing_loops_over_steps_or_sequences(generator):
     loops = (ast.For, ast.While, ast.comprehension)
     tree = ast.parse(inspect.getsource(generator))
