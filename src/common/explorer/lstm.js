@@ -49,9 +49,9 @@ function run(model, sequence) {
 
 /* ---- words and elements ----------------------------------------------------------------------------------- */
 
-/* Three digits after the point, with a real minus sign, and no minus before a zero. */
+/* Three digits after the point (two from 10 on), with a real minus sign, and no minus before a zero. */
 function number(value) {
-  const text = value.toFixed(3);
+  const text = value.toFixed(Math.abs(value) < 10 ? 3 : 2);
   return text === "-0.000" ? "0.000" : text.replace("-", "−");
 }
 
@@ -197,6 +197,8 @@ function start(figure) {
   // What is shown of a step
   const units = Array.from({ length: H }, (_, j) => unitCard(j + 1));
   const grid = make("div", { class: "units" }, units.map(unit => unit.element));
+  // Rows of equal length, as far as the page is wide enough: 3 + 3, 4 + 4; and no card wider than a third.
+  grid.style.setProperty("--columns", H <= 4 ? Math.max(3, H) : Math.ceil(H / 2));
   const choice = make("select", {}, ["c", "h", "i", "f", "g", "o"].map(name =>
     make("option", { value: name, text: `${name}, ${name === "c" ? "cell state" : NAMES[name]}` })));
   choice.addEventListener("change", draw);

@@ -211,8 +211,8 @@ def _code(symbol: str) -> str:
 
 
 def _number(value: float) -> str:
-    """Three digits after the point, with a real minus sign, and no minus before a zero."""
-    text = f"{value:.3f}"
+    """Three digits after the point (two from 10 on), with a real minus sign, and no minus before a zero."""
+    text = f"{value:.{3 if abs(value) < 10 else 2}f}"
     return "0.000" if text == "-0.000" else text.replace("-", "−")
 
 
