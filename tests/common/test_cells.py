@@ -295,6 +295,18 @@ def test_a_padded_batch_gives_what_each_sequence_gives_alone(kind):
         np.testing.assert_allclose(together[name], alone[name], rtol=0, atol=1e-13)
 
 
+def test_two_directions_over_padding_give_what_each_sequence_gives_alone(kind):
+    """The cell that reads from the end must begin at the last real step."""
+    cell_type, options = CELLS[kind]
+    cell, x, state, _, _, mask = make_composed("bidirectional", cell_type, (True, True, True), **options)
+    outputs, final = cell.forward(x, state, mask)
+    for i, length in enumerate(mask.sum(axis=0)):
+        alone, alone_final = cell.forward(x[:length, i : i + 1], tuple(part[i : i + 1] for part in state))
+        np.testing.assert_allclose(outputs[:length, i], alone[:, 0], rtol=0, atol=1e-14)
+        for part, alone_part in zip(final, alone_final, strict=True):
+            np.testing.assert_allclose(part[i], alone_part[0], rtol=0, atol=1e-14)
+
+
 def test_what_is_under_the_mask_does_not_matter(kind):
     cell, x, state, grad_outputs, grad_state, mask = made(kind, (7, 4, 2, 5), (True, True, True))
     results = []
