@@ -240,7 +240,9 @@ def test_the_caption_names_and_describes():
 @pytest.mark.parametrize("symbols", [["<", "&"], ["</script>"[:8], "-->"], ['"', "'"], ["</b>", "<!--"], ["é", "😀"]])
 def test_symbols_are_text_whatever_they_look_like(symbols):
     cell, head = network(2)
-    soup = made(cell, head, symbols, [*symbols, symbols[1]], title='"</script><script>', description="</figure><script>")
+    soup = made(
+        cell, head, symbols, [*symbols, symbols[1]], title='"</script><script>', description="</figure><script>"
+    )
     assert len(soup.find_all("script")) == 1
     assert len(soup.find_all("figure")) == 1
     assert model(soup)["symbols"] == symbols
