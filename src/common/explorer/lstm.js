@@ -197,8 +197,8 @@ function start(figure) {
   // What is shown of a step
   const units = Array.from({ length: H }, (_, j) => unitCard(j + 1));
   const grid = make("div", { class: "units" }, units.map(unit => unit.element));
-  // Rows of equal length, as far as the page is wide enough: 3 + 3, 4 + 4; and no card wider than a third.
-  grid.style.setProperty("--columns", H <= 4 ? Math.max(3, H) : Math.ceil(H / 2));
+  // Rows of equal length, as far as the page is wide enough: 3 + 3, 4 + 4; and no card wider than a half.
+  grid.style.setProperty("--columns", H <= 4 ? Math.max(2, H) : Math.ceil(H / 2));
   const choice = make("select", {}, ["c", "h", "i", "f", "g", "o"].map(name =>
     make("option", { value: name, text: `${name}, ${name === "c" ? "cell state" : NAMES[name]}` })));
   choice.addEventListener("change", draw);
