@@ -14,9 +14,9 @@ from IPython.display import HTML
 
 import common.explorer
 from common.cells import GRU, LSTM
-from common.explorer.lstm_figure import page
+from common.explorer.lstm_figure import MAX_STEPS, page
 from common.layers import Linear
-from tests.notebooks.form import EQUATION
+from tests.notebooks.form import EQUATION, pages
 
 FOLDER = Path(common.explorer.__file__).parent
 SCRIPT = (FOLDER / "lstm.js").read_text(encoding="utf-8")
@@ -121,6 +121,26 @@ def test_the_packages_carry_script_and_style():
     patterns = settings["tool"]["setuptools"]["package-data"]["common"]
     files = {path for pattern in patterns for path in FOLDER.parent.glob(pattern)}
     assert {FOLDER / "lstm.js", FOLDER / "lstm.css"} <= files
+
+
+def stored() -> dict[str, list[BeautifulSoup]]:
+    """The figures in the stored notebooks, by the notebook's name."""
+    found = {}
+    for book_page in pages():
+        data = [output.get("data", {}).get("text/html", "") for cell in book_page.code for output in cell.outputs]
+        if figures := [BeautifulSoup(text, "html.parser") for text in data if "lstm-explorer" in text]:
+            found[book_page.name] = figures
+    return found
+
+
+def test_a_notebook_shows_it_with_todays_script_and_style():
+    """What stands in a notebook was written when it last ran: `make refresh NOTEBOOK=…` brings it up to date."""
+    assert stored(), "no notebook shows the figure"
+    for name, figures in stored().items():
+        for soup in figures:
+            assert soup.script.string.strip() == SCRIPT.strip(), f"{name}: another script, refresh it"
+            assert soup.style.string.strip().endswith(STYLE.strip()), f"{name}: another style, refresh it"
+            assert model(soup)["longest"] == MAX_STEPS
 
 
 # ---- the weights -----------------------------------------------------------------------------------------------------

@@ -324,6 +324,18 @@ def test_arrow_keys_step_wherever_the_focus_is_in_the_figure(opened, holder):
         assert page.evaluate("document.activeElement.ariaLabel") == "Step 6: $", "the focus goes with the step"
 
 
+def test_a_click_anywhere_gives_it_the_arrow_keys(opened):
+    page = opened(html())
+    shown = page.locator(".lstm-explorer")
+    shown.locator("figcaption").click()
+    page.keyboard.press("ArrowRight")
+    assert shown.get_attribute("data-step") == "2"
+    assert shown.evaluate("figure => getComputedStyle(figure).outlineStyle") == "solid"
+    page.locator("h1").click()
+    page.keyboard.press("ArrowRight")
+    assert shown.get_attribute("data-step") == "2", "the page around it has its arrow keys back"
+
+
 def test_arrow_keys_stay_with_the_field_the_choice_and_the_table(opened):
     page = opened(html())
     page.locator("details").evaluate("fold => { fold.open = true; }")

@@ -360,6 +360,7 @@ function start(figure) {
     ]))));
   }
 
+  figure.tabIndex = -1; // a click anywhere in it gives it the focus, and so the arrow keys
   figure.addEventListener("keydown", event => {
     if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
     // There the arrow keys have a work of their own.
