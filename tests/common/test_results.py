@@ -281,10 +281,10 @@ def test_imports_are_followed_inside_functions_and_ipython_commands_do_not_stop_
 
 
 def test_fingerprints_of_the_real_book_follow_the_imports_of_the_cells(tmp_path):
-    path = notebook(tmp_path / "1.ipynb", "from common.cells import RNN\nfrom common import plots, results")
+    path = notebook(tmp_path / "1.ipynb", "from common.cells import RNN\nfrom common import explorer, plots, results")
     parts = list(fingerprint.code_behind(path))
     assert {"notebook", "common.cells", "common.checks"} <= set(parts)
-    assert not any(part.startswith(("common.plots", "common.results")) for part in parts)
+    assert not any(part.startswith(("common.explorer", "common.plots", "common.results")) for part in parts)
 
 
 @pytest.mark.parametrize(
