@@ -1,4 +1,4 @@
-"""Checks for the exercises of notebooks/04_lstm/2_from_scratch.ipynb: backward passes by hand, and a counter by hand."""
+"""Checks for the exercises of notebooks/04_lstm/2_from_scratch.ipynb: backward passes and a counter, by hand."""
 
 from __future__ import annotations
 
