@@ -55,7 +55,10 @@ def run_torch(cell, x, state, grad_outputs, grad_state, lengths=None) -> Arrays:
 def run_keras(cell, x, state, grad_outputs, grad_state, mask=None) -> Arrays:
     """The Keras layer with the weights of `cell`, differentiated by the backend in use (TensorFlow, PyTorch or JAX)."""
     layers = convert.to_keras(cell)
+    # Each layer with the number of its states: h, or h and c, and twice that in two directions.
+    parts = cell.layers if isinstance(layers, list) else [cell]
     layers = layers if isinstance(layers, list) else [layers]
+    layers = [(layer, len(part.state_names)) for layer, part in zip(layers, parts, strict=True)]
     upstream = [np.swapaxes(grad_outputs, 0, 1), *grad_state]
     mask = None if mask is None else mask.T
     values, leaves, weights = _keras_gradients(layers, [np.swapaxes(x, 0, 1), *state], mask, upstream)
@@ -109,8 +112,7 @@ def _keras_gradients(layers, inputs, mask, upstream):
 def _keras_through(layers, inputs, mask, call):
     """Outputs of the top layer and final states of all layers; `call` runs one layer with its initial state."""
     x, states, finals = inputs[0], list(inputs[1:]), []
-    for number, layer in enumerate(layers):
-        taken = len(states) // (len(layers) - number)
+    for layer, taken in layers:
         x, *final = call(layer, x, states[:taken], mask)
         states, finals = states[taken:], finals + final
     return [x, *finals]
@@ -127,7 +129,7 @@ def _keras_on_tensorflow(layers, inputs, mask, upstream):
     with tf.GradientTape() as tape:
         tape.watch(inputs)
         values = _keras_through(layers, inputs, mask, _call)
-    weights = [w.value for layer in layers for w in layer.trainable_weights]
+    weights = [w.value for layer, _ in layers for w in layer.trainable_weights]
     leaves = tape.gradient(values, inputs + weights, output_gradients=[tf.constant(g) for g in upstream])
     arrays = [np.asarray(a) for a in leaves]
     return [np.asarray(v) for v in values], arrays[: len(inputs)], arrays[len(inputs) :]
@@ -142,7 +144,7 @@ def _keras_on_torch(layers, inputs, mask, upstream):
     upstream = [ops.convert_to_tensor(g, dtype=g.dtype.name) for g in upstream]
     mask = None if mask is None else ops.convert_to_tensor(mask)
     values = _keras_through(layers, inputs, mask, _call)
-    weights = [w.value for layer in layers for w in layer.trainable_weights]
+    weights = [w.value for layer, _ in layers for w in layer.trainable_weights]
     leaves = torch.autograd.grad(values, inputs + weights, upstream)
     arrays = [a.detach().cpu().numpy() for a in leaves]
     return [v.detach().cpu().numpy() for v in values], arrays[: len(inputs)], arrays[len(inputs) :]
@@ -151,10 +153,10 @@ def _keras_on_torch(layers, inputs, mask, upstream):
 def _keras_on_jax(layers, inputs, mask, upstream):
     import jax
 
-    weights = [[w.value for w in layer.trainable_variables] for layer in layers]
+    weights = [[w.value for w in layer.trainable_variables] for layer, _ in layers]
 
     def forward(inputs, weights):
-        own = dict(zip(map(id, layers), weights, strict=True))
+        own = {id(layer): values for (layer, _), values in zip(layers, weights, strict=True)}
 
         def call(layer, x, states, mask):
             return layer.stateless_call(own[id(layer)], [], x, initial_state=states, mask=mask)[0]

@@ -36,7 +36,8 @@ def make(cell_type, size, variant, dtype=np.float64, seed=0, **options):
 
 
 def make_composed(name, cell_type, variant, seed=0, **options):
-    """The same for cells put together: "stacked", "bidirectional", or "both" (two layers, each in two directions)."""
+    """The same for cells put together: "stacked", "bidirectional", "both" (two layers, each in two directions),
+    or "funnel" (two directions below one)."""
     (T, B, D, H), rng = SIZES[0], np.random.default_rng(seed)
 
     def one(inputs):
@@ -49,6 +50,7 @@ def make_composed(name, cell_type, variant, seed=0, **options):
         "stacked": lambda: Stacked([one(D), one(H)]),
         "bidirectional": lambda: pair(D),
         "both": lambda: Stacked([pair(D), pair(2 * H)]),
+        "funnel": lambda: Stacked([pair(D), one(2 * H)]),
     }[name]()
     return arrays_for(cell, (T, B, D, H), variant, rng)
 

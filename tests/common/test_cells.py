@@ -101,7 +101,7 @@ def test_backward_agrees_with_central_differences(size, variant, kind):
     assert_gradients(*made(kind, size, variant))
 
 
-@pytest.mark.parametrize("together", ["stacked", "bidirectional", "both"])
+@pytest.mark.parametrize("together", ["stacked", "bidirectional", "both", "funnel"])
 def test_cells_put_together_agree_with_central_differences(together, variant, kind):
     cell_type, options = CELLS[kind]
     assert_gradients(*make_composed(together, cell_type, variant, **options))

@@ -32,7 +32,7 @@ def test_cell(size, variant, kind):
     assert max(worst.values()) < TOLERANCE, worst
 
 
-@pytest.mark.parametrize("together", ["stacked", "bidirectional", "both"])
+@pytest.mark.parametrize("together", ["stacked", "bidirectional", "both", "funnel"])
 @pytest.mark.parametrize("variant", VARIANTS, ids=variant_name)
 @pytest.mark.parametrize("kind", ["RNN tanh", "LSTM", "GRU after", "GRU before"])
 def test_cells_put_together(together, variant, kind):
@@ -67,7 +67,7 @@ def test_weights_survive_the_journey(bias, dtype, kind):
     assert_same_cell(convert.from_keras(convert.to_keras(cell)), cell)
 
 
-@pytest.mark.parametrize("together", ["stacked", "bidirectional", "both"])
+@pytest.mark.parametrize("together", ["stacked", "bidirectional", "both", "funnel"])
 @pytest.mark.parametrize("kind", ["LSTM", "GRU after", "GRU before"])
 def test_cells_put_together_survive_it_too(together, kind):
     cell_type, options = CELLS[kind]
