@@ -83,8 +83,8 @@ class Way(NamedTuple):
 AIMS = {"RNN": Aim(1.00, 0.90), "LSTM": Aim(1.50, 0.80), "GRU": Aim(1.50, 0.80)}
 SHAPES = ((100, 64, 64, 256), (100, 32, 32, 128), (64, 32, 1, 64), (10, 32, 1, 64), (200, 64, 128, 512))
 QUICK = ((6, 4, 2, 8),)
-SECONDS = 10  # of measuring, for each case
-ROUNDS = (15, 400)  # at least, at most
+SECONDS = 8  # of measuring, for each case
+ROUNDS = (11, 400)  # at least, at most
 
 OURS, LIMIT, TORCH, KERAS = "ours", "products", "PyTorch", "Keras"
 LOOP = "loop"
@@ -323,7 +323,7 @@ def fastest_keras(case: Case, ways: dict[str, Way]) -> tuple[str, Contender]:
     functions = {name: contender.step for name, contender in contenders.items()}
     first = {name: min(times) for name, times in device.measure(functions, repeats=2, warmup=1).times.items()}
     functions = {name: step for name, step in functions.items() if first[name] < 2 * min(first.values())}
-    best = min(functions, key=device.measure(functions, repeats=5, warmup=1).median)
+    best = min(functions, key=device.measure(functions, repeats=5, warmup=0).median)
     return best, contenders[best]
 
 
@@ -358,7 +358,7 @@ def measure_case(case: Case, *, quick: bool = False) -> dict:
     }
     once = sum(map(device.measure(functions, repeats=1, warmup=1).median, functions))
     repeats = 5 if quick else min(max(int(SECONDS / once), ROUNDS[0]), ROUNDS[1])
-    timings = device.measure(functions, repeats=repeats, warmup=2)
+    timings = device.measure(functions, repeats=repeats, warmup=1)
     ratio = timings.ratios(to=OURS)
     # The faster library is the one that ours compares worse with, judged like everything else within the rounds.
     against = [timings.ratios(to=library)[OURS] for library in (TORCH, KERAS)]
