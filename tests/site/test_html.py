@@ -84,7 +84,8 @@ def test_the_style_of_equations_fits_the_program_that_sets_them(site):
 def test_the_table_of_contents_and_the_files_agree(site):
     listed = documents()
     assert len(set(listed)) == len(listed), "a page stands twice in _toc.yml"
-    sources = [*(ROOT / "book").glob("*.md"), *(ROOT / "notebooks").rglob("*.ipynb")]
+    pages = [*(ROOT / "book").glob("*.md"), *(ROOT / "book" / "parts").glob("*.md")]
+    sources = [*pages, *(ROOT / "notebooks").rglob("*.ipynb")]
     names = {p.relative_to(ROOT).with_suffix("").as_posix() for p in sources if ".ipynb_checkpoints" not in p.parts}
     if not OTHER:
         assert set(listed) == names
