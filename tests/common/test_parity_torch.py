@@ -113,7 +113,6 @@ DIFFERENT = "one kind of cell, one hidden size"
         (Stacked([Bidirectional(RNN(2, 3), RNN(2, 3)), RNN(6, 3)]), ValueError, DIFFERENT),
         ("a string", ValueError, "cell: expected one of 'RNN', 'LSTM', 'GRU', got 'str'"),
     ],
-    ids=str,
 )
 def test_what_pytorch_does_not_have_is_refused(cell, error, message):
     with pytest.raises(error, match=message):
