@@ -1,4 +1,4 @@
-"""Checks for the exercises of notebooks/05_gru/3_pytorch.ipynb."""
+"""Checks for the exercises of notebooks/05_gru/4_pytorch.ipynb."""
 
 from __future__ import annotations
 

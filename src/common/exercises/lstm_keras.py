@@ -1,4 +1,4 @@
-"""Checks for the exercises of notebooks/04_lstm/4_keras.ipynb."""
+"""Checks for the exercises of notebooks/04_lstm/5_keras.ipynb."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks for the exercises of notebooks/02_rnn/4_keras.ipynb."""
+"""Checks for the exercises of notebooks/02_rnn/5_keras.ipynb."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ class Run:
 def experiment(name: str, *, small: Mapping[str, object], full: Mapping[str, object]) -> Run:
     """Return the run of an experiment: its `sizes` are `small`, or `full` under `make record`.
 
-    name  the notebook without folder and ending, then a name of its own: "02_rnn/3_pytorch/timing"
+    name  the notebook without folder and ending, then a name of its own: "02_rnn/4_pytorch/timing"
 
     Raises ValueError for another kind of name, or if `small` and `full` do not name the same sizes.
     """

@@ -45,7 +45,7 @@ def check_name(name: str) -> str:
     """Return an experiment's name, or raise ValueError: it says what a name looks like."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise ValueError(
-            f'name: expected the notebook and a name, such as "02_rnn/3_pytorch/timing", in small letters, got {name!r}'
+            f'name: expected the notebook and a name, such as "02_rnn/4_pytorch/timing", in small letters, got {name!r}'
         )
     return name
 
@@ -121,7 +121,7 @@ def _wrong_values(record: dict) -> list[str]:
     if record["format"] != FORMAT:
         wrong.append(f"format: expected {FORMAT}, got {record['format']}")
     if not NAME.fullmatch(record["experiment"]):
-        wrong.append(f"experiment: expected a name such as 02_rnn/3_pytorch/timing, got {record['experiment']!r}")
+        wrong.append(f"experiment: expected a name such as 02_rnn/4_pytorch/timing, got {record['experiment']!r}")
     if record["size"] not in ("full", "small"):
         wrong.append(f"size: expected full or small, got {record['size']!r}")
     if record["hardware"]["kind"] not in ("gpu", "cpu"):
