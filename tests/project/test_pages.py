@@ -63,16 +63,6 @@ def notebooks() -> list[Path]:
     return sorted(p for p in (ROOT / "notebooks").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
 
 
-def rows(page: Path, heading: str) -> list[list[str]]:
-    """The cells of all tables under a heading of any level, without their head."""
-    section = re.split(rf"^#+ {re.escape(heading)}$", page.read_text(), maxsplit=1, flags=re.M)[1]
-    section = re.split(r"^#+ ", section, maxsplit=1, flags=re.M)[0]
-    found = [line for line in section.splitlines() if line.startswith("|")]
-    cut = [[cell.strip() for cell in line.strip("|").split("|")] for line in found]
-    heads = {n - 1 for n, cells in enumerate(cut) if re.fullmatch(r":?-+:?", cells[0])}
-    return [cells for n, cells in enumerate(cut) if n not in heads and n - 1 not in heads]
-
-
 # ---- references ------------------------------------------------------------------------------------------------------
 
 
@@ -194,56 +184,6 @@ def test_every_equation_of_the_notation_page_has_code():
 
 
 # ---- how to study ----------------------------------------------------------------------------------------------------
-
-
-def hours(text: str) -> float:
-    number, unit = text.split()
-    return float(number) / {"h": 1, "min": 60}[unit]
-
-
-def timetable() -> dict[str, tuple[float, float]]:
-    """Notebook -> (hours for reading, hours with exercises), from the first table."""
-    found = {}
-    for name, reading, working, *rest in rows(STUDY, "Timetable"):
-        if link := re.search(r"\]\(\.\./(notebooks/[^)]+)\)", name):
-            assert not rest
-            found[link[1]] = (hours(reading), hours(working))
-    return found
-
-
-def test_the_timetable_lists_the_notebooks_that_exist_in_order():
-    toc = re.findall(r"file: (notebooks/\S+)", (ROOT / "_toc.yml").read_text())
-    assert list(timetable()) == [f"{name}.ipynb" for name in toc]
-    assert sorted(timetable()) == [str(path.relative_to(ROOT)) for path in notebooks()]
-
-
-def test_a_notebook_states_the_reading_time_of_the_timetable():
-    for name, (reading, _) in timetable().items():
-        stated = re.search(r"\*\*Time\*\* (\d+) minutes", (ROOT / name).read_text())
-        assert stated, f"{name}: no line '**Time** … minutes'"
-        assert int(stated[1]) == round(60 * reading), (
-            f"{name} says {stated[1]} minutes, {STUDY.name} {60 * reading:.0f}"
-        )
-
-
-def test_the_hours_of_the_course_add_up():
-    weeks = [(cells[1], float(cells[2])) for cells in rows(STUDY, "Timetable") if len(cells) == 4]
-    assert len(weeks) == 13
-    assert sum(number for _, number in weeks[:-1]) == sum(working for _, working in timetable().values())
-    for name, (_, working) in timetable().items():
-        assert working <= max(number for _, number in weeks), name
-
-
-def test_the_hours_of_the_paths_add_up():
-    printed = {cells[0][0]: cells[3] for cells in rows(STUDY, "How to study this book")}
-    reading = {name: minutes for name, (minutes, _) in timetable().items()}
-    text = STUDY.read_text()
-    for letter, heading in (("A", "A. Two afternoons"), ("C", "C. The engineer")):
-        section = text.split(f"### {heading}\n", 1)[1].split("\n#", 1)[0].split("walk backwards")[0]
-        stops = re.findall(r"\(\.\./(notebooks/[^)]+)\)", section)
-        stated = float(printed[letter].split()[0])
-        assert abs(sum(reading[name] for name in stops) - stated) <= 0.25, letter
-    assert printed["B"].split()[0] == "13"
 
 
 def test_the_commands_named_exist():

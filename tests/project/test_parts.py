@@ -1,4 +1,4 @@
-"""The openers of the five parts: one form, the notebooks of their part in order, the reading times that these state."""
+"""The openers of the five parts: one form, their notebooks out of the plan, their place in the contents."""
 
 from __future__ import annotations
 
@@ -31,13 +31,9 @@ def test_an_opener_has_the_form_of_all(page):
 
 
 @pytest.mark.parametrize("page", OPENERS, ids=lambda page: page.stem)
-def test_an_opener_lists_the_notebooks_of_its_part_with_their_reading_times(page):
-    rows = re.findall(r"^\| \[[^]]+\]\(\.\./\.\./(notebooks/\S+)\) \| (\d+) min \| \S", page.read_text(), re.M)
-    here = sorted((ROOT / f"notebooks/0{page.stem}").glob("*.ipynb"))
-    assert [name for name, _ in rows] == [str(path.relative_to(ROOT)) for path in here]
-    for name, minutes in rows:
-        stated = re.search(r"\*\*Time\*\* (\d+) minutes", (ROOT / name).read_text())
-        assert stated[1] == minutes, f"{name} says {stated[1]} minutes, {page.name} {minutes}"
+def test_an_opener_takes_its_notebooks_from_the_plan(page):
+    section = page.read_text().split("## The notebooks\n")[1].split("\n## ")[0]
+    assert section.strip() == "```{plan-part}\n```"
 
 
 def test_an_opener_stands_before_its_notebooks():

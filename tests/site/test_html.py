@@ -101,6 +101,22 @@ def test_the_navigation_lists_every_page_in_order(site):
     assert [link.removeprefix("../") if link.startswith("../") else f"book/{link}" for link in links] == expected
 
 
+def test_the_plan_is_on_the_pages(site):
+    """Every notebook is linked from the landing page, its part's opener and the timetable; the paths are drawn."""
+    notebooks = [name for name in documents() if name.startswith("notebooks/")]
+    openers = [name for name in documents() if name.startswith("book/parts/")]
+
+    def linked(page: str) -> list[str]:
+        links = checks.soup_of(site / f"{page}.html").select("article a.reference")
+        names = [re.sub(r"^(\.\./)+", "", a["href"]).removesuffix(".html") for a in links]
+        return [name for name in names if name.startswith("notebooks/")]
+
+    assert set(linked("book/index")) == set(notebooks)
+    assert [name for opener in openers for name in dict.fromkeys(linked(opener))] == notebooks
+    assert set(linked("book/how_to_study")) == set(notebooks)
+    assert checks.soup_of(site / "book/how_to_study.html").select_one("article svg.plan-map")["aria-label"]
+
+
 def test_one_search_and_no_leftovers(site, name):
     if name == "index":
         return
