@@ -351,7 +351,8 @@ def draw(plan: Plan) -> str:
     label = html.escape(in_words(plan), quote=True)
     return (
         f'<svg class="plan-map" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
-        f'height="{height}" role="img" aria-label="{label}">\n' + "\n".join(drawn) + "\n</svg>\n"
+        f'height="{height}" role="img" aria-label="{label}">\n'
+        f"<title>The {_in_words(len(columns))} paths through the book</title>\n" + "\n".join(drawn) + "\n</svg>\n"
     )
 
 
