@@ -17,9 +17,15 @@ def array(name: str, value, shape: tuple | None = None, *, dtype=None, finite: b
     dtype   the exact dtype expected; by default float32 and float64 are both accepted
     finite  refuse NaN and infinity
 
-    Raises TypeError for something that is not a floating-point array, ValueError for a wrong shape or value.
+    Raises TypeError for something that is not a floating-point array, ValueError for a wrong shape or value. The memory
+    order does not matter, nor whether the array may be written to; nothing here writes to it.
     """
-    if not isinstance(value, np.ndarray):
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(
+            f"{name}: expected a plain NumPy array, got a masked array, whose mask would be lost on the way; fill it"
+            f" with .filled(0) and say by other means which entries count"
+        )
+    if not isinstance(value, np.ndarray) or isinstance(value, np.matrix):
         raise TypeError(f"{name}: expected a NumPy array, got {type(value).__name__}; convert it with np.asarray")
     if dtype is not None and value.dtype != dtype:
         raise TypeError(f"{name}: expected dtype {np.dtype(dtype)}, got {value.dtype}; convert it with .astype")
@@ -27,11 +33,17 @@ def array(name: str, value, shape: tuple | None = None, *, dtype=None, finite: b
         raise TypeError(f"{name}: expected dtype float32 or float64, got {value.dtype}; convert it with .astype")
     if shape is not None:
         check_shape(name, value.shape, shape)
-    # The sum of finite numbers may overflow, so a non-finite sum only asks for the closer look.
-    if finite and not np.isfinite(value.sum()) and not np.isfinite(value).all():
+    if finite and not all_finite(value):
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(value))[0])
         raise ValueError(f"{name}: expected finite numbers, got {value[where]} at index {where}")
     return value
+
+
+def all_finite(value: np.ndarray) -> bool:
+    """Whether no entry is NaN or infinite."""
+    # The sum is quick. That of finite numbers may overflow, so a non-finite one only asks for the closer look.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(value.sum())) or bool(np.isfinite(value).all())
 
 
 def check_shape(name: str, got: tuple, expected: tuple) -> None:

@@ -2,7 +2,8 @@
 
 The cells' `backward` returns the gradient of the initial state only. So the functions here let a cell read one step at
 a time, keep the states, and go back the same way: the gradient that leaves step t is the one that reaches step t − 1.
-They use nothing but the interface of a cell and serve RNN, LSTM, GRU and stacked cells alike.
+They use nothing but the interface of a cell and serve RNN, LSTM, GRU and stacked cells alike. A cell in two directions
+cannot be read one step at a time, so it is refused.
 
 A *lag* counts backwards: lag 0 is the state after the last step, lag T the initial state.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from common import checks
+from common.cells import Bidirectional
 
 State = tuple[np.ndarray, ...]
 
@@ -96,8 +98,15 @@ def singular_values(jacobians: np.ndarray) -> np.ndarray:
     return np.linalg.svd(jacobians, compute_uv=False)
 
 
+def _one_direction(cell) -> None:
+    """Raise ValueError for a cell that reads in two directions, alone or in a stack."""
+    if any(isinstance(part, Bidirectional) for part in (cell, *getattr(cell, "layers", ()))):
+        raise ValueError("cell: expected one that reads forwards; in two directions a step has no one state before it")
+
+
 def _states(cell, x: np.ndarray, state: State | None) -> list[State]:
     """The state before every step."""
+    _one_direction(cell)
     before = [cell.zero_state(x.shape[1]) if state is None else tuple(state)]
     for step in x[:-1]:
         before.append(cell.forward(step[None], before[-1])[1])

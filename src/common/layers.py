@@ -14,6 +14,7 @@ import numpy as np
 
 from common import checks
 from common.cells import initial
+from common.cells.base import added
 
 
 class Linear:
@@ -37,18 +38,19 @@ class Linear:
     def forward(self, x: np.ndarray) -> np.ndarray:
         """x (…, D) → (…, K). Raises TypeError for a wrong dtype, ValueError for another last axis or no entry."""
         _check_last_axis("x", x, self.input_size, self.dtype)
-        self._x = x
+        self._x = x.copy()  # backward needs it, and the caller may reuse it
         y = x @ self.params["W"]  # OUT.1
         return y + self.params["b"] if "b" in self.params else y
 
-    def backward(self, grad_y: np.ndarray) -> np.ndarray:
-        """grad_y (…, K), shaped like the last output → the gradient of x (…, D). Sets `grads`."""
+    def backward(self, grad_y: np.ndarray, *, accumulate: bool = False) -> np.ndarray:
+        """grad_y (…, K), shaped like the last output → the gradient of x (…, D). Sets `grads`, or adds to them."""
         x = _after_forward(self._x)
         checks.array("grad_y", grad_y, (*x.shape[:-1], self.output_size), dtype=self.dtype, finite=False)
         rows, grad_rows = x.reshape(-1, self.input_size), grad_y.reshape(-1, self.output_size)
-        self.grads = {"W": rows.T @ grad_rows}  # OUT.3
+        grads = {"W": rows.T @ grad_rows}  # OUT.3
         if "b" in self.params:
-            self.grads["b"] = grad_rows.sum(axis=0)  # OUT.4
+            grads["b"] = grad_rows.sum(axis=0)  # OUT.4
+        self.grads = added(self.grads, grads) if accumulate else grads
         return grad_y @ self.params["W"].T  # OUT.2
 
 
@@ -78,16 +80,19 @@ class Embedding:
         if ids.min() < 0 or ids.max() >= self.symbols:
             wrong = ids.min() if ids.min() < 0 else ids.max()
             raise ValueError(f"ids: expected symbols from 0 to {self.symbols - 1}, got {wrong}")
-        self._ids = ids
+        self._ids = ids.copy()
         return self.params["W"][ids]
 
-    def backward(self, grad_y: np.ndarray) -> None:
-        """grad_y (…, D). Sets `grads`: a row collects the gradients of all its uses. Symbols have no gradient."""
+    def backward(self, grad_y: np.ndarray, *, accumulate: bool = False) -> None:
+        """grad_y (…, D). Sets `grads`, or adds to them: a row collects the gradients of all its uses.
+
+        Symbols have no gradient, so nothing is returned.
+        """
         ids = _after_forward(self._ids)
         checks.array("grad_y", grad_y, (*ids.shape, self.size), dtype=self.dtype, finite=False)
         grad_W = np.zeros_like(self.params["W"])
         np.add.at(grad_W, ids, grad_y)  # not grad_W[ids] += grad_y, which counts a repeated symbol once
-        self.grads = {"W": grad_W}
+        self.grads = added(self.grads, {"W": grad_W}) if accumulate else {"W": grad_W}
 
 
 class Dropout:
@@ -120,8 +125,11 @@ class Dropout:
         self._scale = kept * x.dtype.type(scale)
         return x * self._scale
 
-    def backward(self, grad_y: np.ndarray) -> np.ndarray:
-        """grad_y, shaped like the last output → the gradient of x: what was dropped gets none."""
+    def backward(self, grad_y: np.ndarray, *, accumulate: bool = False) -> np.ndarray:
+        """grad_y, shaped like the last output → the gradient of x: what was dropped gets none.
+
+        There are no parameters, so `accumulate` changes nothing; it is here as in the other layers.
+        """
         scale = _after_forward(self._scale)
         checks.array("grad_y", grad_y, scale.shape, dtype=scale.dtype, finite=False)
         return grad_y * scale

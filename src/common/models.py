@@ -12,17 +12,18 @@ class SequenceModel:
 
     cell  a recurrent cell, such as common.cells.RNN
     head  a layer that is applied to its outputs, such as common.layers.Linear(H, K)
-    read  "every": the head reads every step, y is (T, B, K). "last": it reads the last step only, y is (B, K).
+    read  "every": the head reads every step, y is (T, B, K). "last": it reads what the sequence ended with, y is (B, K).
 
-    With a mask, "last" means the last step that is not masked, for every sequence in the batch. Nothing has to be
-    looked up: a masked step carries the state over and repeats the last output, so what the sequence ended with has
-    arrived at step T.
+    With a mask, "last" means after the last step that is not masked, for every sequence in the batch. Nothing has to be
+    looked up: a masked step carries the state over, so what the sequence ended with is in the final state. In two
+    directions it is the final state of both, and not the outputs of step T, where the second has read one step only.
     """
 
     def __init__(self, cell, head, *, read: str = "every"):
         self.cell, self.head = cell, head
         self.read = checks.one_of("read", read, ("every", "last"))
-        self._hs_shape: tuple[int, ...] | None = None
+        self._outputs_shape: tuple[int, ...] | None = None
+        self._final: tuple[np.ndarray, ...] | None = None
 
     @property
     def params(self) -> dict[str, np.ndarray]:
@@ -46,20 +47,26 @@ class SequenceModel:
 
     def forward(self, x: np.ndarray, state=None, mask: np.ndarray | None = None):
         """x (T, B, D), `state` and `mask` (T, B) as for the cell → (y, state): state is the cell's after step T."""
-        hs, state = self.cell.forward(x, state, mask)
-        self._hs_shape = hs.shape
-        return self.head.forward(hs if self.read == "every" else hs[-1]), state
+        outputs, final = self.cell.forward(x, state, mask)
+        self._outputs_shape, self._final = outputs.shape, final
+        return self.head.forward(outputs if self.read == "every" else self.cell.last_output(final)), final
 
-    def backward(self, grad_y: np.ndarray, grad_state=None):
+    def backward(self, grad_y: np.ndarray, grad_state=None, *, accumulate: bool = False):
         """grad_y, shaped like y; `grad_state` what reaches the final state from a later chunk, as for the cell.
 
-        Sets `grads`. Returns (grad_x, grad_state): the gradients of the input and of the initial state.
+        Sets `grads`, or adds to them. Returns (grad_x, grad_state): the gradients of the input and of the initial
+        state.
         """
-        grad_hs = self.head.backward(grad_y)
-        if self.read == "last":
-            grad_last, grad_hs = grad_hs, np.zeros(self._hs_shape, grad_hs.dtype)
-            grad_hs[-1] = grad_last
-        return self.cell.backward(grad_hs, grad_state)
+        # Said only when asked, so that a head of your own need not know it.
+        asked = {"accumulate": True} if accumulate else {}
+        grad = self.head.backward(grad_y, **asked)
+        if self.read == "every":
+            return self.cell.backward(grad, grad_state, **asked)
+        at_end = self.cell.last_output_backward(grad, self._final)
+        if grad_state is not None:
+            at_end = tuple(a + b for a, b in zip(at_end, grad_state, strict=True))
+        nothing = np.zeros(self._outputs_shape, grad.dtype)
+        return self.cell.backward(nothing, at_end, **asked)
 
     def _together(self, what: str) -> dict[str, np.ndarray]:
         parts = {"cell": self.cell, "head": self.head}

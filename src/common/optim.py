@@ -69,23 +69,26 @@ class Optimiser(ABC):
 
 
 class SGD(Optimiser):
-    """Gradient descent with momentum μ: v ← μ v + g, p ← p − η v.
+    """Gradient descent with momentum μ: v ← μ v + g, p ← p − η v; with `nesterov`, p ← p − η (g + μ v).
 
     As torch.optim.SGD: the learning rate multiplies the velocity v, so a new rate acts at once. (Keras, and Sutskever
     et al. 2013, put it inside: v ← μ v − η g, p ← p + v. The two are the same as long as η stays the same.) μ = 0 is
-    plain gradient descent.
+    plain gradient descent. Nesterov's variant takes the gradient's share of the next velocity in advance; it needs μ > 0.
     """
 
     memories = ("velocity",)
 
-    def __init__(self, params: Arrays, learning_rate: float, momentum: float = 0.0):
+    def __init__(self, params: Arrays, learning_rate: float, momentum: float = 0.0, *, nesterov: bool = False):
         super().__init__(params, learning_rate)
         self.momentum = checks.number("momentum", momentum, 0, 1, low_allowed=True)
+        if nesterov and not self.momentum:
+            raise ValueError("momentum: expected a number above 0 with nesterov=True, got 0")
+        self.nesterov = bool(nesterov)
 
     def _update(self, p, g, v):
         v *= self.momentum
         v += g
-        p -= self.learning_rate * v
+        p -= self.learning_rate * (g + self.momentum * v if self.nesterov else v)
 
 
 class RMSProp(Optimiser):
@@ -137,6 +140,39 @@ class Adam(Optimiser):
         m_hat = m / (1 - beta1**self.steps)
         v_hat = v / (1 - beta2**self.steps)
         p -= self.learning_rate * m_hat / (np.sqrt(v_hat) + self.epsilon)
+
+
+class AdamW(Adam):
+    """Adam with weight decay λ beside it: p ← p − η λ p first, then the step of Adam.
+
+    The decay does not pass through m and v, as it would if λ p were added to the gradient (Loshchilov and Hutter,
+    2019). As torch.optim.AdamW, whose default for λ is 0.01 too; it decays every parameter, biases included.
+    """
+
+    def __init__(
+        self,
+        params: Arrays,
+        learning_rate: float = 0.001,
+        betas: tuple[float, float] = (0.9, 0.999),
+        epsilon: float = 1e-8,
+        weight_decay: float = 0.01,
+    ):
+        super().__init__(params, learning_rate, betas, epsilon)
+        self.weight_decay = checks.number("weight_decay", weight_decay, 0, np.inf, low_allowed=True)
+
+    def _update(self, p, g, m, v):
+        p *= 1 - self.learning_rate * self.weight_decay
+        super()._update(p, g, m, v)
+
+
+def clip_by_value(grads: Arrays, limit: float) -> None:
+    """Cut every entry of every gradient to at most `limit` in size, in place.
+
+    Each entry by itself, so the direction of the step changes. As torch.nn.utils.clip_grad_value_. NaN stays NaN.
+    """
+    checks.number("limit", limit, 0, np.inf)
+    for g in grads.values():
+        np.clip(g, -limit, limit, out=g)
 
 
 def clip_by_norm(grads: Arrays, max_norm: float = np.inf) -> float:

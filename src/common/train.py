@@ -179,8 +179,8 @@ def _train(learner, batches, steps, path, every, progress, evaluate, stop) -> Hi
         return history
     with _bar(steps, len(history.losses), progress) as bar, _interrupt_waits() as interrupt:
         for step in range(len(history.losses) + 1, steps + 1):
-            loss = _finite(learner.forward(*batches.next()), "loss", step)
-            norm = _finite(learner.backward(), "norm of the gradient", step)
+            loss = _finite(learner.forward(*batches.next()), "loss", step, learner.limit)
+            norm = _finite(learner.backward(), "norm of the gradient", step, learner.limit)
             learner.update()
             history.losses.append(loss)
             history.norms.append(norm)
@@ -204,11 +204,17 @@ def _train(learner, batches, steps, path, every, progress, evaluate, stop) -> Hi
     return history
 
 
-def _finite(value: float, what: str, step: int) -> float:
+def _finite(value: float, what: str, step: int, limit: float) -> float:
     if not math.isfinite(value):
+        advice = (
+            "Clip the gradient (clip=1.0) or take a smaller learning rate"
+            if limit == math.inf
+            else f"The gradient is clipped at {limit:g} already, so take a smaller learning rate, and look for infinite"
+            f" or very large numbers in the data"
+        )
         raise FloatingPointError(
-            f"step {step}: the {what} is {value}, so training has diverged. Clip the gradient (clip=1.0) or take"
-            " a smaller learning rate. The model has the weights from before this step"
+            f"step {step}: the {what} is {value}, so training has diverged. {advice}."
+            " The model has the weights from before this step"
         )
     return float(value)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.cells import GRU, LSTM, RNN, Bidirectional, Stacked, gated, initial
+from common.cells import GRU, LSTM, RNN, Bidirectional, Stacked, gated, initial, mask_from_lengths
 from common.gradcheck import check_gradients
-from tests.common.cases import CELLS, SIZES, VARIANTS, make, make_composed, variant_name
+from tests.common.cases import CELLS, SIZES, VARIANTS, arrays_for, make, make_composed, variant_name
 
 ACTIVATIONS = {"tanh": np.tanh, "relu": lambda a: np.maximum(a, 0)}
 
@@ -238,12 +240,138 @@ def test_layers_must_fit():
     with pytest.raises(ValueError, match="back: expected an input size of 2"):
         Bidirectional(RNN(2, 5), RNN(3, 5))
     both = Bidirectional(RNN(2, 5), RNN(2, 4))
-    with pytest.raises(ValueError, match="masked steps at the end"):
-        both.forward(np.zeros((3, 1, 2)), mask=np.array([[False], [True], [True]]))
+    with pytest.raises(ValueError, match="back: expected a hidden size of 5, as ahead, to sum them, got 4"):
+        Bidirectional(RNN(2, 5), RNN(2, 4), merge="sum")
+    with pytest.raises(ValueError, match="merge: expected one of 'concat', 'sum', 'ave', 'mul', got 'max'"):
+        Bidirectional(RNN(2, 5), RNN(2, 5), merge="max")
+    with pytest.raises(RuntimeError, match="call forward first"):
+        both.backward(np.zeros((3, 1, 9)))
     with pytest.raises(TypeError, match="expected a tuple of 2 arrays"):
         both.forward(np.zeros((3, 1, 2)), (np.zeros((1, 5)),))
     assert both.state_names == ("ahead.h", "back.h")
     assert both.output_size == 9
+
+
+def test_one_cell_in_two_places_is_refused():
+    cell, pair = RNN(3, 3), Bidirectional(RNN(3, 3), RNN(3, 3))
+    for build in (
+        lambda: Bidirectional(cell, cell),
+        lambda: Stacked([cell, cell]),
+        lambda: Stacked([pair, RNN(6, 3), cell, cell]),
+        lambda: Stacked([Stacked([cell, RNN(3, 3)]), cell]),
+        lambda: Stacked([pair, RNN(6, 3), Bidirectional(RNN(3, 3), pair.back)]),
+    ):
+        with pytest.raises(ValueError, match="the same cell object stands in two places"):
+            build()
+    Stacked([cell, copy.deepcopy(cell)])
+
+
+@pytest.mark.parametrize("merge", ["concat", "sum", "ave", "mul"])
+@pytest.mark.parametrize("masked", [False, True])
+def test_two_directions_merged_agree_with_central_differences(merge, masked):
+    rng = np.random.default_rng(3)
+    cell = Bidirectional(LSTM(2, 3, rng=rng), GRU(2, 3, rng=rng), merge=merge)
+    arrays = arrays_for(cell, (5, 3, 2, 3), (True, True, masked), rng)
+    assert_gradients(*arrays)
+    outputs, _ = cell.forward(arrays[1], arrays[2], arrays[5])
+    ahead, _ = cell.ahead.forward(arrays[1], arrays[2][:2], arrays[5])
+    mask_back = None if arrays[5] is None else arrays[5][::-1]
+    back, _ = cell.back.forward(arrays[1][::-1], arrays[2][2:], mask_back)
+    wanted = {
+        "concat": np.concatenate([ahead, back[::-1]], axis=-1),
+        "sum": ahead + back[::-1],
+        "ave": (ahead + back[::-1]) / 2,
+        "mul": ahead * back[::-1],
+    }
+    np.testing.assert_allclose(outputs, wanted[merge], rtol=0, atol=1e-15)
+
+
+MASKS = {
+    "at the end": [[1, 1, 1, 0, 0], [1, 1, 1, 1, 1], [1, 0, 0, 0, 0]],
+    "at the start": [[0, 0, 1, 1, 1], [1, 1, 1, 1, 1], [0, 0, 0, 0, 1]],
+    "holes": [[1, 0, 1, 1, 0], [0, 1, 0, 0, 1], [1, 1, 0, 1, 1]],
+    "no step at all": [[0, 0, 0, 0, 0], [1, 1, 1, 1, 1], [0, 0, 1, 0, 0]],
+}
+
+
+@pytest.mark.parametrize("where", MASKS)
+def test_each_direction_reads_the_real_steps_of_a_sequence_in_its_own_order(where, kind):
+    """Wherever the padding stands: the real steps alone, without it, give the same numbers."""
+    cell_type, options = CELLS[kind]
+    rng = np.random.default_rng(5)
+    cell = Bidirectional(cell_type(2, 4, rng=rng, **options), cell_type(2, 4, rng=rng, **options))
+    _, x, state, grad_outputs, grad_state, _ = arrays_for(cell, (5, 3, 2, 4), (True, True, False), rng)
+    mask = np.array(MASKS[where], bool).T
+    grad_outputs = grad_outputs * mask[..., None]
+    outputs, final = cell.forward(np.where(mask[..., None], x, 1e3), state, mask)
+    grad_x, start = cell.backward(grad_outputs, grad_state)
+    together, alone = cell.grads, {name: 0.0 for name in cell.grads}
+    for n in range(3):
+        real, one = mask[:, n], slice(n, n + 1)
+        if not real.any():
+            for got, given_ in zip((*final, *start), (*state, *grad_state), strict=True):
+                np.testing.assert_array_equal(got[n], given_[n])
+            continue
+        single, single_final = cell.forward(x[real, one], tuple(part[one] for part in state))
+        single_x, single_start = cell.backward(grad_outputs[real, one], tuple(part[one] for part in grad_state))
+        np.testing.assert_allclose(outputs[real, one], single, rtol=0, atol=1e-14)
+        np.testing.assert_allclose(grad_x[real, one], single_x, rtol=0, atol=1e-13)
+        for got, wanted in zip((*final, *start), (*single_final, *single_start), strict=True):
+            np.testing.assert_allclose(got[one], wanted, rtol=0, atol=1e-13)
+        alone = {name: alone[name] + cell.grads[name] for name in alone}
+    assert not grad_x[~mask].any()
+    for name in together:
+        np.testing.assert_allclose(together[name], alone[name], rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("filler", [np.nan, np.inf, -np.inf])
+def test_padding_may_hold_nan(kind, filler):
+    cell, x, state, grad_outputs, grad_state, mask = made(kind, (7, 4, 2, 5), (True, True, True))
+    outputs, final = cell.forward(np.where(mask[..., None], x, 0), state, mask)
+    grad_x, start = cell.backward(grad_outputs, grad_state)
+    wanted = [outputs.copy(), *final, grad_x, *start, *cell.grads.values()]
+    spoiled = np.where(mask[..., None], x, filler)
+    outputs, final = cell.forward(spoiled, state, mask)
+    grad_x, start = cell.backward(grad_outputs, grad_state)
+    for got, right in zip([outputs, *final, grad_x, *start, *cell.grads.values()], wanted, strict=True):
+        np.testing.assert_array_equal(got, right)
+    spoiled[0, 0, 0] = filler  # a real step
+    with pytest.raises(ValueError, match=r"x: expected finite numbers, got (nan|-?inf) at index \(0, 0, 0\)"):
+        cell.forward(spoiled, state, mask)
+    with pytest.raises(ValueError, match="x: expected finite numbers"):
+        cell.forward(spoiled, state)
+
+
+def test_masks_from_lengths():
+    np.testing.assert_array_equal(mask_from_lengths([2, 0, 3], 3).T, [[1, 1, 0], [0, 0, 0], [1, 1, 1]])
+    assert mask_from_lengths(np.array([1]), 2).dtype == bool
+    for wrong, said in [([2, 4], "from 0 to the 3 steps, got 2 to 4"), ([-1], "got -1 to -1")]:
+        with pytest.raises(ValueError, match=said):
+            mask_from_lengths(wrong, 3)
+    for wrong in ([1.5], [[1, 2]], [True]):
+        with pytest.raises(TypeError, match="lengths: expected whole numbers, one for each sequence"):
+            mask_from_lengths(wrong, 3)
+    with pytest.raises(TypeError, match="mask_from_lengths makes one from lengths"):
+        RNN(2, 3).forward(np.zeros((3, 2, 2)), mask=np.array([3, 1]))
+
+
+@pytest.mark.parametrize("together", ["single", "both"])
+def test_gradients_of_two_halves_add_up_to_those_of_the_whole(together, kind):
+    cell_type, options = CELLS[kind]
+    cell, x, state, grad_outputs, grad_state, mask = (
+        made(kind, (5, 4, 2, 3), (True, True, True))
+        if together == "single"
+        else make_composed("both", cell_type, (True, True, True), **options)
+    )
+    cell.forward(x, state, mask)
+    cell.backward(grad_outputs, grad_state)
+    whole = cell.grads
+    half = x.shape[1] // 2
+    for number, piece in enumerate((slice(0, half), slice(half, None))):
+        cell.forward(x[:, piece], tuple(part[piece] for part in state), mask[:, piece])
+        cell.backward(grad_outputs[:, piece], tuple(g[piece] for g in grad_state), accumulate=number > 0)
+    for name in whole:
+        np.testing.assert_allclose(cell.grads[name], whole[name], rtol=0, atol=1e-13)
 
 
 def test_chunks_with_a_carried_state_equal_the_whole_sequence(kind):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from common import gradflow
-from common.cells import GRU, LSTM, RNN, Stacked
+from common.cells import GRU, LSTM, RNN, Bidirectional, Stacked
 from common.gradcheck import numerical_gradient
 
 CELLS = {
@@ -89,6 +89,13 @@ def test_the_median_of_the_batch_is_taken():
     cell = RNN(1, 2, rng=0)
     upstream = np.array([[1.0, 0.0], [2.0, 0.0], [300.0, 0.0]])
     assert gradflow.norms_by_lag(cell, np.zeros((2, 3, 1)), grad_state=(upstream,))[0] == 2.0
+
+
+def test_two_directions_are_refused():
+    pair = Bidirectional(RNN(2, 3), RNN(2, 3))
+    for cell in (pair, Stacked([pair, RNN(6, 3)])):
+        with pytest.raises(ValueError, match="cell: expected one that reads forwards"):
+            gradflow.norms_by_lag(cell, np.zeros((4, 1, 2)), grad_outputs=np.ones((4, 1, cell.output_size)))
 
 
 def test_bad_input_is_refused():

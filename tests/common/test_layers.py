@@ -65,6 +65,28 @@ def test_gradients_are_overwritten_not_added():
     np.testing.assert_allclose(layer.grads["b"], 3)
 
 
+def test_gradients_add_up_when_asked():
+    rng = np.random.default_rng(0)
+    layer, x, e = Linear(2, 3, rng=0), rng.normal(size=(4, 2)), rng.normal(size=(4, 3))
+    layer.forward(x)
+    layer.backward(e)
+    whole = layer.grads
+    for rows in (slice(0, 1), slice(1, 4)):
+        layer.forward(x[rows])
+        layer.backward(e[rows], accumulate=rows.start > 0)
+    embedding, ids, e = Embedding(3, 2, rng=0), np.array([0, 1, 1]), rng.normal(size=(3, 2))
+    embedding.forward(ids)
+    embedding.backward(e)
+    once = embedding.grads
+    embedding.backward(e, accumulate=True)
+    for name in whole:
+        np.testing.assert_allclose(layer.grads[name], whole[name], rtol=1e-13)
+    np.testing.assert_array_equal(embedding.grads["W"], 2 * once["W"])
+    dropout = Dropout(0.5, rng=0)
+    y = dropout.forward(x)
+    np.testing.assert_array_equal(dropout.backward(y, accumulate=True), dropout.backward(y))
+
+
 def test_starting_weights_come_from_the_seed():
     assert (Linear(3, 2, rng=1).params["W"] == Linear(3, 2, rng=1).params["W"]).all()
     assert (Linear(3, 2, rng=1).params["W"] != Linear(3, 2, rng=2).params["W"]).all()

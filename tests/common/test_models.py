@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.cells import RNN
+from common.cells import GRU, LSTM, RNN, Bidirectional, Stacked
 from common.gradcheck import check_gradients
 from common.layers import Dropout, Linear
 from common.losses import mean_squared_error
@@ -135,3 +135,56 @@ def test_bad_input_is_named():
     model.forward(data()[0])
     with pytest.raises(ValueError, match="grad_y: expected 2 axes"):
         model.backward(np.ones((T, B, K)))
+
+
+TWO_WAYS = {
+    "pair": lambda: Bidirectional(LSTM(D, H, rng=1), LSTM(D, H, rng=2)),
+    "product": lambda: Bidirectional(GRU(D, H, rng=1), GRU(D, H, rng=2), merge="mul"),
+    "pair on top": lambda: Stacked([RNN(D, 3, rng=1), Bidirectional(LSTM(3, H, rng=2), GRU(3, H, rng=3))]),
+    "pair below": lambda: Stacked([Bidirectional(RNN(D, H, rng=1), RNN(D, H, rng=2)), LSTM(2 * H, H, rng=3)]),
+}
+
+
+@pytest.mark.parametrize("cell", TWO_WAYS)
+@pytest.mark.parametrize("mask", [None, MASK, MASK[::-1]], ids=["whole", "padded at the end", "padded at the start"])
+def test_the_last_of_two_directions_is_what_both_ended_with(cell, mask):
+    """Each sequence alone, without padding: the top cells' own final states, and exact gradients."""
+    model = SequenceModel(TWO_WAYS[cell](), Linear(TWO_WAYS[cell]().output_size, K, rng=5), read="last")
+    x = data()[0]
+    y, _ = model.forward(x, mask=mask)
+    top = model.cell.layers[-1] if isinstance(model.cell, Stacked) else model.cell
+    for n in range(B):
+        real = np.ones(T, bool) if mask is None else mask[:, n]
+        alone = x[real, n : n + 1]
+        for layer in model.cell.layers[:-1] if isinstance(model.cell, Stacked) else []:
+            alone, _ = layer.forward(alone)
+        if isinstance(top, Bidirectional):
+            ends = top.ahead.forward(alone)[0][-1], top.back.forward(alone[::-1])[0][-1]
+            end = ends[0] * ends[1] if top.merge == "mul" else np.concatenate(ends, axis=-1)
+        else:
+            end = top.forward(alone)[0][-1]
+        np.testing.assert_allclose(y[n], model.head.forward(end)[0], rtol=0, atol=1e-14)
+
+    target = np.random.default_rng(4).normal(size=(B, K))
+
+    def loss():
+        return mean_squared_error(model.forward(x, mask=mask)[0], target)[0]
+
+    model.backward(mean_squared_error(model.forward(x, mask=mask)[0], target)[1])
+    report = check_gradients(loss, model.params, model.grads)
+    assert report.passed, str(report)
+    for name, grad in model.grads.items():
+        assert np.any(grad), f"{name} gets no gradient"
+
+
+def test_gradients_of_a_model_add_up_when_asked():
+    model, (x, h_0) = model_of("last"), data()
+    rng = np.random.default_rng(4)
+    e = rng.normal(size=(B, K))
+    model.forward(x, (h_0,))
+    model.backward(e)
+    once = {name: grad.copy() for name, grad in model.grads.items()}
+    model.forward(x, (h_0,))
+    model.backward(e, accumulate=True)
+    for name in once:
+        np.testing.assert_allclose(model.grads[name], 2 * once[name], rtol=1e-12)

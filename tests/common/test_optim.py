@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.optim import SGD, Adam, RMSProp, clip_by_norm
+from common.optim import SGD, Adam, AdamW, RMSProp, clip_by_norm, clip_by_value
 
 SHAPES = {"W": (3, 2), "b": (2,), "scale": ()}
 KINDS = {
@@ -18,7 +18,20 @@ KINDS = {
         "RMSprop",
         {"lr": 0.02, "alpha": 0.9, "eps": 1e-3},
     ),
+    "nesterov": (
+        SGD,
+        {"learning_rate": 0.02, "momentum": 0.9, "nesterov": True},
+        "SGD",
+        {"lr": 0.02, "momentum": 0.9, "nesterov": True},
+    ),
     "adam": (Adam, {}, "Adam", {}),
+    "adamw": (AdamW, {}, "AdamW", {}),
+    "adamw set": (
+        AdamW,
+        {"learning_rate": 0.02, "betas": (0.8, 0.9), "epsilon": 1e-3, "weight_decay": 0.1},
+        "AdamW",
+        {"lr": 0.02, "betas": (0.8, 0.9), "eps": 1e-3, "weight_decay": 0.1},
+    ),
     "adam set": (
         Adam,
         {"learning_rate": 0.02, "betas": (0.8, 0.9), "epsilon": 1e-3},
@@ -114,6 +127,30 @@ def test_clipping_equals_pytorch(limit, dtype):
         assert grads[name] is own[name]
         assert grads[name].dtype == dtype
         np.testing.assert_allclose(grads[name], tensor.grad.numpy(), rtol=tolerance)
+
+
+@pytest.mark.parametrize("limit", [0.3, 1.0, 5.0])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_clipping_by_value_equals_pytorch(limit, dtype):
+    torch = pytest.importorskip("torch")
+    grads = arrays(1, dtype=dtype)
+    grads["W"].flat[0] = np.nan
+    tensors = [torch.zeros(g.shape, dtype=getattr(torch, dtype.__name__), requires_grad=True) for g in grads.values()]
+    for tensor, g in zip(tensors, grads.values(), strict=True):
+        tensor.grad = torch.tensor(g)
+    torch.nn.utils.clip_grad_value_(tensors, limit)
+    own = dict(grads)
+    assert clip_by_value(grads, limit) is None
+    for name, tensor in zip(SHAPES, tensors, strict=True):
+        assert grads[name] is own[name]
+        np.testing.assert_array_equal(grads[name], tensor.grad.numpy())
+    with pytest.raises(ValueError, match="limit: expected a number in"):
+        clip_by_value(grads, 0)
+
+
+def test_nesterov_needs_momentum():
+    with pytest.raises(ValueError, match="momentum: expected a number above 0 with nesterov=True, got 0"):
+        SGD(arrays(0), 0.1, nesterov=True)
 
 
 @given(st.floats(1e-3, 1e3), st.floats(1e-3, 1e3), st.integers(0, 99))

@@ -175,6 +175,19 @@ def test_divergence_names_the_step_and_a_way_out(activation):
     assert all(np.isfinite(p).all() for p in model.params.values())
 
 
+def test_divergence_under_clipping_does_not_advise_to_clip():
+    """A gradient that is clipped already: the loss itself is not finite."""
+    model = model_of()
+
+    def loss(prediction, y):
+        return np.inf, np.ones_like(prediction)
+
+    with pytest.raises(FloatingPointError, match="the loss is inf") as caught:
+        run(model, loss=loss, clip=1.0, steps=3)
+    assert "The gradient is clipped at 1 already, so take a smaller learning rate" in str(caught.value)
+    assert "clip=1.0" not in str(caught.value)
+
+
 @pytest.mark.parametrize(("bad_step", "gradient"), [(1, 0.0), (4, 0.0), (3, np.nan)])
 def test_the_weights_from_before_the_bad_step_are_kept(bad_step, gradient):
     calls = []

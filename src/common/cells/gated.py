@@ -97,10 +97,11 @@ class GatedCell(RecurrentCell):
         half = np.array([name in self.logistic for name in self.gate_names])[:, None, None]
         return np.where(half, 0.5, 1).astype(self.dtype), np.where(half, 0.5, 0).astype(self.dtype)
 
-    def _run_back(self, x, grad_outputs, grad_state: State, mask):
-        (T, B, D), H = x.shape, self.hidden_size
+    def _run_back(self, grad_outputs, grad_state: State, mask):
+        (T, B, H), D = grad_outputs.shape, self.input_size
         W_x_T = np.ascontiguousarray(self._by_gate(self.params["W_x"]).swapaxes(1, 2))
-        grad_x, sums = np.empty_like(x), None
+        # Not empty_like(x): that keeps the memory order of x, and a piece of it, flattened for `out=`, may be a copy.
+        grad_x, sums = np.empty((T, B, D), self.dtype), None
         carry = tuple(g.copy() for g in grad_state)  # what reaches the state from later steps
         weights = self._weights_back(B)
         step_bytes = B * self.blocks * H * self.dtype.itemsize

@@ -28,7 +28,8 @@ class RNN(RecurrentCell):
 
     def _run(self, x: np.ndarray, state: State, mask) -> tuple[np.ndarray, State]:
         W_h, b = self.params["W_h"], self.params.get("b", 0)
-        projected = (_rows(x) @ self.params["W_x"]).reshape(*x.shape[:2], -1)
+        self._x = x.copy()
+        projected = (_rows(self._x) @ self.params["W_x"]).reshape(*x.shape[:2], -1)
         h = self._h_0 = state[0].copy()
         product = np.empty_like(h)
         for t, a in enumerate(projected):
@@ -41,7 +42,7 @@ class RNN(RecurrentCell):
         self._hs = projected
         return projected.view(), (h.copy(),)
 
-    def _run_back(self, x, grad_outputs, grad_state: State, mask):
+    def _run_back(self, grad_outputs, grad_state: State, mask):
         W_h_T = np.ascontiguousarray(self.params["W_h"].T)  # multiplied T times: worth one copy in the right order
         deltas = np.empty_like(self._hs)
         dh = grad_state[0].copy()  # the part of dh_t that comes from later steps
@@ -55,13 +56,13 @@ class RNN(RecurrentCell):
                 real = mask[t, :, None]
                 delta *= real
                 dh = np.where(real, delta @ W_h_T, dh)  # a masked step is the identity: dh passes through it
-        grad_x = (_rows(deltas) @ np.ascontiguousarray(self.params["W_x"].T)).reshape(x.shape)  # RNN.8
-        return self._weight_grads(x, deltas), grad_x, (dh,)
+        grad_x = (_rows(deltas) @ np.ascontiguousarray(self.params["W_x"].T)).reshape(self._x.shape)  # RNN.8
+        return self._weight_grads(deltas), grad_x, (dh,)
 
-    def _weight_grads(self, x: np.ndarray, deltas: np.ndarray) -> dict[str, np.ndarray]:
+    def _weight_grads(self, deltas: np.ndarray) -> dict[str, np.ndarray]:
         flat = _rows(deltas)
         later = _rows(self._hs[:-1]).T @ _rows(deltas[1:])
-        grads = {"W_x": _rows(x).T @ flat, "W_h": self._h_0.T @ deltas[0] + later}  # RNN.5, RNN.6
+        grads = {"W_x": _rows(self._x).T @ flat, "W_h": self._h_0.T @ deltas[0] + later}  # RNN.5, RNN.6
         if "b" in self.params:
             grads["b"] = np.ones(len(flat), self.dtype) @ flat  # RNN.7; as a product it is faster than as a sum
         return grads
