@@ -12,7 +12,7 @@ class SequenceModel:
 
     cell  a recurrent cell, such as common.cells.RNN
     head  a layer that is applied to its outputs, such as common.layers.Linear(H, K)
-    read  "every": the head reads every step, y is (T, B, K). "last": it reads what the sequence ended with, y is (B, K).
+    read  "every": the head reads every step, y is (T, B, K). "last": it reads what each sequence ended with, (B, K).
 
     With a mask, "last" means after the last step that is not masked, for every sequence in the batch. Nothing has to be
     looked up: a masked step carries the state over, so what the sequence ended with is in the final state. In two

@@ -73,7 +73,7 @@ class SGD(Optimiser):
 
     As torch.optim.SGD: the learning rate multiplies the velocity v, so a new rate acts at once. (Keras, and Sutskever
     et al. 2013, put it inside: v ← μ v − η g, p ← p + v. The two are the same as long as η stays the same.) μ = 0 is
-    plain gradient descent. Nesterov's variant takes the gradient's share of the next velocity in advance; it needs μ > 0.
+    plain gradient descent. Nesterov's variant takes the share of the next velocity in advance; it needs μ > 0.
     """
 
     memories = ("velocity",)

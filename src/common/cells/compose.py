@@ -141,7 +141,8 @@ class Bidirectional(Composed):
         self.merge = checks.one_of("merge", merge, ("concat", "sum", "ave", "mul"))
         if merge != "concat" and ahead.output_size != back.output_size:
             raise ValueError(
-                f"back: expected a hidden size of {ahead.output_size}, as ahead, to {merge} them, got {back.output_size}"
+                f"back: expected a hidden size of {ahead.output_size}, as ahead, to {merge} them,"
+                f" got {back.output_size}"
             )
         self.ahead, self.back = ahead, back
         self.input_size = ahead.input_size
