@@ -6,6 +6,8 @@ import numbers
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 from common import checks
 
 
@@ -32,6 +34,28 @@ def table(rows: Iterable[Sequence], headers: Sequence[str], *, digits: int = 3) 
         "  ".join(_pad(entry, width, flag) for entry, width, flag in zip(line, widths, right, strict=True)).rstrip()
         for line in lines
     )
+
+
+def at_most(x: float) -> str:
+    """Return the size of a difference as text that holds on every processor: "≤ 1e-15" for 3e-16.
+
+    x is rounded up to a power of ten, in the shortest digits of its own dtype, so that 1e-15 stays what it is; an exact
+    zero is written "0". What differs by rounding alone changes its digits from one processor to the next: the tests of
+    the notebooks let such a bound shrink, or grow by one power of ten.
+
+    Raises TypeError for something that is not one real number, ValueError for a negative, infinite or undefined one.
+    """
+    value = x
+    if getattr(x, "ndim", None) == 0 and not isinstance(x, np.generic):  # an array or a tensor of no axes
+        value = x[()] if isinstance(x, np.ndarray) else x.item()
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        raise TypeError(f"x: expected one number, such as np.abs(a - b).max(), got {type(x).__name__}")
+    if not 0 <= value < float("inf"):
+        raise ValueError(f"x: expected the size of a difference, finite and not negative, got {value}")
+    if value == 0:
+        return "0"
+    digits, power = np.format_float_scientific(value, trim="-").split("e")
+    return f"≤ 1e{int(power) + (digits != '1')}"
 
 
 def _is_number(entry) -> bool:

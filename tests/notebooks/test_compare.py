@@ -12,6 +12,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from common.tables import at_most
 from conftest import Output
 from tests.notebooks.form import ROOT
 from tools import environment
@@ -28,6 +29,21 @@ SAME = [
     ("shape (3, 4)", "shape (3, 4)"),
     ("5", "5.0"),
     ("", ""),
+    ("[  10.1  100.  1000. ]", "[  10.1  100.  1000.0001 ]"),
+    ("[1. 2.\n 3. 4.]", "[1. 2.\n 3. 4.001]"),
+    ("[nan 2. inf]", "[nan 2.001 inf]"),
+    ("tensor(3.)", "tensor(3.001)"),
+    ("it is −0.0", "it is 0.0"),
+    ("1,000.0 seconds", "999.9 seconds"),
+    ("12,345", "12,345"),
+    ("1000.", "1000."),
+    ("37.50%", "37.51%"),
+    ("1e5", "1.0005e5"),
+    ("version 2.13.0", "version 2.13.0"),
+    ("worst    y\n───────  ─\n≤ 1e-15  1", "worst  y\n─────  ─\n0      1"),
+    ("0", "≤ 1e-12"),
+    ("error at most 1e-16", "error at most 0"),
+    ("T=50: ≤ 1e-15", "T=50: ≤ 1e-14"),
 ]
 DIFFERENT = [
     ("loss 0.1234", "loss 0.2234", "number 1 was 0.1234 and is 0.2234"),
@@ -43,6 +59,23 @@ DIFFERENT = [
     ("1.0 2.0", "1.0", "texts differ"),
     ("a\nb", "a", "texts differ"),
     ("1.5", "1.5 s", "texts differ"),
+    ("It took 1000.", "It took 1001.", "whole numbers must be equal"),
+    ("1000. Then 5", "1001. Then 5", "whole numbers must be equal"),
+    ("[see] 1000.\n", "[see] 1001.\n", "whole numbers must be equal"),
+    ("[it took 1000.]", "[it took 1001.]", "whole numbers must be equal"),
+    ("(in 1000.)", "(in 1001.)", "whole numbers must be equal"),
+    ("after 1000...", "after 1001...", "whole numbers must be equal"),
+    ("weight 1000.h", "weight 1001.h", "whole numbers must be equal"),
+    ("100,000 weights", "100,001 weights", "whole numbers must be equal"),
+    ("T=1000:", "T=1001:", "whole numbers must be equal"),
+    ("1000%", "1001%", "whole numbers must be equal"),
+    ("version 2.1300.0", "version 2.1301.0", "texts differ"),
+    ("−0.5", "0.5", "number 1"),
+    ("hash 1e999", "hash 2e999", "number 1"),
+    ("0", "≤ 1e-11", "number 1 was 0 and is ≤ 1e-11; a bound may grow"),
+    ("≤ 1e-15", "1e-15", "number 1"),
+    ("≤ 1e-15", "≤ 2e-15", "texts differ"),
+    ("a 1e-16\n≤ 1e-6", "a 1e-16\n≤ 1e6", "number 2"),
 ]
 
 
@@ -56,8 +89,28 @@ def test_close_outputs_are_equal(stored, now):
 @pytest.mark.parametrize(("stored", "now", "said"), DIFFERENT)
 def test_other_outputs_differ(stored, now, said):
     assert Output(stored) != Output(now)
-    assert Output(now) != Output(stored)
+    assert Output(now) != Output(stored) or "≤ 1e6" in now  # a bound may shrink as far as it likes
     assert said in Output(stored).difference(now)
+
+
+def test_a_bound_may_shrink_and_may_grow_by_one_power_of_ten():
+    for written in ("≤ 1e{}", "error: at most 1e{} in all"):
+        stored = Output(written.format(-8))
+        same = [written.format(power) == stored and stored == Output(written.format(power)) for power in range(-16, -4)]
+        assert same == [power <= -7 for power in range(-16, -4)]
+
+
+def test_zero_is_a_bound_up_to_what_zero_up_to_rounding_comes_to():
+    for power in range(-20, 3):
+        bound = f"≤ 1e{power}"
+        assert (Output("0") == Output(bound)) == (Output(bound) == Output("0")) == (power <= -12)
+    assert Output("0", None, 1e-6) == "≤ 1e-6"
+
+
+def test_what_at_most_writes_is_read_as_a_bound():
+    assert Output(f"a {at_most(3e-16)} b") == f"a {at_most(0.0)} b"
+    assert Output(at_most(2.0)) != at_most(200.0)
+    assert Output(at_most(200.0)) == at_most(2.0)
 
 
 def test_tags_widen_the_comparison():
