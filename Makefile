@@ -1,8 +1,8 @@
 # Everything a reader, a teacher or a contributor does; `make` alone lists it.
 #
 # Variables: PYTHON=/path/to/python, VENV=folder, LOCK= (empty: newest versions), WORKERS=n and TESTS="paths" (of
-# test), NOTEBOOK=path (of refresh), URL=address (of repository), UPGRADE=1 (of lock), ARGS="…" (more options of the
-# program behind serve, lab, test, bench and record).
+# test), NOTEBOOK=path (of refresh and shake), URL=address (of repository), UPGRADE=1 (of lock), ARGS="…" (more options
+# of the program behind serve, lab, test, shake, bench and record).
 
 VENV ?= .venv
 LOCK ?= lock.txt
@@ -18,7 +18,7 @@ math = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1}
 .DEFAULT_GOAL := help
 # One after the other, even under `make -j`: the targets share one environment and one built site.
 .NOTPARALLEL:
-.PHONY: help book serve test lab refresh lint format browser bench record repository lock clean
+.PHONY: help book serve test lab refresh shake lint format browser bench record repository lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,10 @@ lab: ## open the notebooks in JupyterLab
 refresh: ## execute and normalise all notebooks, or one: NOTEBOOK=path
 	@$(ENVIRONMENT) all
 	@$(math) $(python) tools/refresh.py $(NOTEBOOK)
+
+shake: ## run the notebooks, or NOTEBOOK=path, as other machines would: an hour or more
+	@$(ENVIRONMENT) all
+	@$(python) tools/shake.py $(NOTEBOOK) $(ARGS)
 
 lint: ## check style and form of the code, notebooks included
 	@$(ENVIRONMENT) all
