@@ -32,7 +32,7 @@ _EQUATIONS = (
 
 
 _BACKWARD = (
-    r"$dh_t = g_t + \delta_{t+1} W_h^{\top}$",
+    r"$dh_t = e_t + \delta_{t+1} W_h^{\top}$",
     r"$\delta_t = dh_t \odot (1 - h_t^2)$",
     "what the parameters get",
     "what leaves the cell",
@@ -66,7 +66,7 @@ def rnn_cell_backward(stage: int = 4) -> Figure:
 def rnn_unrolled(steps: int = 3, *, backward: bool = False, truncate: int | None = None) -> Figure:
     """Draw the plain cell over `steps` time steps with a loss at every step.
 
-    backward  draw the gradients: dy_t, g_t, dx_t and the carry δ_t W_hᵀ from step to step
+    backward  draw the gradients: dy_t, e_t, dx_t and the carry δ_t W_hᵀ from step to step
     truncate  cut the carry after every so many steps (truncated backpropagation), while the state goes on
     """
     return _unrolled(steps, backward, truncate).draw()
@@ -133,7 +133,7 @@ def _backward(stage: int) -> Diagram:
     _both(drawing, "W_h", "h_in", stage, 4)
     _both(drawing, "W_x", "x", stage, 4)
 
-    _gradient(drawing, (_H_OUT + 0.34, 5.4), "$g_t$", stage, 1, "left")
+    _gradient(drawing, (_H_OUT + 0.34, 5.4), "$e_t$", stage, 1, "left")
     _gradient(drawing, (9.22, _LINE - 0.62), r"$\delta_{t+1} W_h^{\top}$", stage, 1)
     _gradient(drawing, (6.8, _LINE - 0.52), "$dh_t$", stage, 1)
     _gradient(drawing, (4.88, _LINE - 0.46), r"$\delta_t$", stage, 2)
@@ -203,7 +203,7 @@ def _gradients_over_time(drawing: Diagram, columns: list[float], truncate: int |
     for step, column in enumerate(columns[1:], start=1):
         for start, end, at, text in (
             (f"L{step}", f"y{step}", (_ROW_L + _ROW_Y) / 2, f"$dy_{step}$"),
-            (f"y{step}", f"h{step}", (_ROW_Y + _ROW_H) / 2, f"$g_{step}$"),
+            (f"y{step}", f"h{step}", (_ROW_Y + _ROW_H) / 2, f"$e_{step}$"),
             (f"h{step}", f"x{step}", (_ROW_H + _ROW_X) / 2 - 0.08, f"$dx_{step}$"),
         ):
             _both(drawing, start, end, 1, 0)
