@@ -143,6 +143,19 @@ def test_the_gradient_arrows_grow_from_stage_to_stage_until_every_arrow_is_answe
     assert any(node.faint for node in drawing._nodes.values()) == ("(4" not in name)
 
 
+def test_over_two_steps_every_gradient_of_the_lstm_has_its_name():
+    drawing = lstm._unrolled(2, True)
+    names = [label.text.replace("\n", " ") for label in drawing._labels]
+    expected = ["0", "0"]  # behind the last step
+    for t in (1, 2):
+        expected += [rf"$dc_{t} \odot f_{t}$", rf"$\delta_{t} W_h^{{\top}}$", f"$e_{t}$", f"$dc_{t}$", f"$dc_{t}$"]
+        expected += [rf"$dc_{t}$ $\odot\,c_{t - 1}$", rf"$dh_{t}$ $\odot\,\mathrm{{tanh}}(c_{t})$"]
+        expected += [rf"$dh_{t} \odot o_{t}$ $\odot\,\mathrm{{tanh}}'(c_{t})$"]
+    assert sorted(names) == sorted(expected)
+    # dc_t stands once for both of its arrows on the upper line.
+    assert len([arrow for arrow in drawing._arrows if arrow.backward]) == len(expected) + 2
+
+
 def test_every_arrow_of_the_complete_lstm_cell_has_a_stage_in_which_it_is_answered():
     assert {(start, end) for start, end, *_ in lstm._wires(5)} == set(lstm._ANSWERED)
 

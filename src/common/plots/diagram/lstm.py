@@ -69,7 +69,8 @@ def lstm_unrolled(steps: int = 3, *, backward: bool = False) -> Figure:
 
     On the upper line a state is only multiplied by f_t and added to; the lower one passes the weights at every step.
 
-    backward  draw the gradients: e_t, the carry of the cell state dc_t ⊙ f_t and that of the hidden state δ_t W_hᵀ
+    backward  draw the gradients: e_t, the carry of the cell state dc_t ⊙ f_t and that of the hidden state δ_t W_hᵀ;
+              over two steps every arrow is named, with tanh' for the slope of tanh
     """
     return _unrolled(steps, backward).draw()
 
@@ -284,6 +285,7 @@ def _both_on_bus(drawing: Diagram, end: str, stage: int, when: int) -> None:
 
 
 _ROW_X, _ROW_H, _ROW_C = 0.5, 2.3, 4.5
+_ROOMY = 4  # from state to state: room for a name at every gradient
 
 
 def _unrolled(steps: int, backward: bool) -> Diagram:
@@ -310,12 +312,18 @@ def _unrolled(steps: int, backward: bool) -> Diagram:
     return drawing
 
 
+def _places(column: float, apart: float) -> tuple[float, float, float]:
+    """Where the two operations on the upper line and the box of the gates stand, in the step that ends at `column`."""
+    middle, half = (0.6, 0.12) if apart > _ROOMY else (0.5, 0.136)
+    return column - (middle + half) * apart, column - (middle - half) * apart, column - middle * apart
+
+
 def _step(drawing: Diagram, step: int, column: float, apart: float) -> None:
-    forget, write, gates = column - 0.636 * apart, column - 0.364 * apart, column - 0.5 * apart
+    forget, write, gates = _places(column, apart)
     drawing.node(f"forget{step}", (forget, _ROW_C), r"$\odot$", colour="f", width=0.5, height=0.5)
     drawing.node(f"plus{step}", (write, _ROW_C), "+", width=0.5, height=0.5)
     drawing.node(f"c{step}", (column, _ROW_C), f"$c_{step}$", kind="memory", width=0.8)
-    drawing.node(f"gates{step}", (gates, _ROW_H), "gates", kind="product", width=0.272 * apart + 0.38, size=FONT + 1)
+    drawing.node(f"gates{step}", (gates, _ROW_H), "gates", kind="product", width=write - forget + 0.38, size=FONT + 1)
     drawing.node(f"h{step}", (column, _ROW_H), f"$h_{step}$", kind="state", width=0.8)
     drawing.node(f"x{step}", (gates, _ROW_X), f"$x_{step}$", kind="input", width=0.8)
     drawing.node(f"y{step}", (column, _ROW_X), f"$y_{step}$", kind="output", width=0.8)
@@ -340,15 +348,29 @@ def _step_wires(step: int, column: float, apart: float) -> list[tuple]:
 
 
 def _names_forward(drawing: Diagram, step: int, column: float, apart: float) -> None:
+    forget, write, gates = _places(column, apart)
     middle = (_ROW_H + _ROW_C) / 2 + 0.05
-    drawing.label((column - 0.636 * apart - 0.1, middle), f"$f_{step}$", align="right")
-    drawing.label((column - 0.364 * apart + 0.07, middle), rf"$i_{step} \odot g_{step}$", align="left", size=FONT + 1)
-    drawing.label((column - 0.25 * apart + 0.08, _ROW_H - 0.53), f"$o_{step}$")
+    drawing.label((forget - 0.1, middle), f"$f_{step}$", align="right")
+    drawing.label((write + 0.07, middle), rf"$i_{step} \odot g_{step}$", align="left", size=FONT + 1)
+    drawing.label(((gates + column) / 2 + 0.08, _ROW_H - 0.53), f"$o_{step}$")
 
 
 def _names_backward(drawing: Diagram, step: int, column: float, apart: float) -> None:
-    drawing.label((column - 0.636 * apart - 0.1, _ROW_C + 0.6), rf"$dc_{step} \odot f_{step}$", colour="gradient")
-    drawing.label(
-        (column - 0.725 * apart, _ROW_H - 0.64), rf"$\delta_{step} W_h^{{\top}}$", colour="gradient", size=FONT + 2
-    )
-    drawing.label((column - 0.26, (_ROW_H + _ROW_X) / 2), f"$e_{step}$", colour="gradient", align="right")
+    """Name the carries and e_t and, over two steps, where there is room for it, what every arrow carries."""
+
+    def label(at: tuple[float, float], text: str, align: str = "centre", size: float = FONT + 2) -> None:
+        drawing.label(at, text, colour="gradient", align=align, size=size)
+
+    forget, write, _ = _places(column, apart)
+    before, beside, middle = column - apart, _APART + 0.14, (_ROW_H + _ROW_C) / 2
+    label(((before + forget) / 2 + 0.1, _ROW_C + 0.6), rf"$dc_{step} \odot f_{step}$", size=LABEL)
+    label((before + min(0.78, 0.275 * apart), _ROW_H - 0.64), rf"$\delta_{step} W_h^{{\top}}$")
+    label((column - 0.26, (_ROW_H + _ROW_X) / 2 - 0.36), f"$e_{step}$", "right", LABEL)
+    if apart < _ROOMY:
+        return
+    label(((write + column) / 2 - 0.1, _ROW_C + 0.5), f"$dc_{step}$")
+    label((forget + beside, middle), f"$dc_{step}$\n" + rf"$\odot\,c_{step - 1}$", "left")
+    label((write + beside, middle + 0.6), f"$dc_{step}$", "left")
+    squashed, sloped = (rf"$\odot\,\mathrm{{tanh}}{mark}(c_{step})$" for mark in ("", "'"))
+    label((column - beside, middle - 0.15), rf"$dh_{step} \odot o_{step}$" + "\n" + sloped, "right")
+    label((column - 1.1, _ROW_H - 0.64), f"$dh_{step}$\n" + squashed, size=FONT + 1)
