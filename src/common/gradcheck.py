@@ -14,13 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from common import checks
+from common.tables import at_most
 
 Loss = Callable[[], float]
 
 
 @dataclass(frozen=True, repr=False)
 class Report:
-    """What a gradient check found. `print` it: one line a parameter, with the same text on every machine."""
+    """What a gradient check found. `print` it: one line a parameter, errors as bounds that hold on every machine."""
 
     errors: dict[str, float]
     shapes: dict[str, tuple[int, ...]]
@@ -40,8 +41,12 @@ class Report:
         names = max(map(len, self.errors))
         shapes = max(len(str(shape)) for shape in self.shapes.values())
         return "\n".join(
-            f"{name:<{names}}  {self.shapes[name]!s:<{shapes}}  error < {self.tolerance:g}: "
-            + ("yes" if error < self.tolerance else f"no, {error:.2g}")
+            f"{name:<{names}}  {self.shapes[name]!s:<{shapes}}  error "
+            + (
+                f"{at_most(error)} < {self.tolerance:g}: yes"
+                if error < self.tolerance
+                else f"{error:.2g}, not below {self.tolerance:g}: no"
+            )
             for name, error in self.errors.items()
         )
 
