@@ -30,6 +30,7 @@ SHARES = [
     ("loss 1.0, then 2.0", "loss 1.0, then 2.1", 0.1, [0, 0.47619]),
     ("error 1e-13", "error 6e-13", None, [0.5]),
     ("16961 parameters", "16962 parameters", None, [math.inf]),
+    ("5 steps", "9 steps", None, [math.inf]),
     ("It took 1000.", "It took 1001.", None, [math.inf]),
     ("104 steps", "100 steps", 0.05, [0.76923]),
     ("0.37", "0.26", 0.15, [1.98198]),
@@ -227,6 +228,33 @@ def test_numpy_works_under_every_setting(setting):
     assert (done.returncode, done.stdout) == (0, "2500.0\n"), done.stderr
 
 
+FOUND = [
+    (["X86_V3"], {"sse": "X86_V3", "avx": "X86_V3", "avx2": ""}),
+    (
+        ["X86_V3", "X86_V4", "AVX512_ICL"],
+        {
+            "sse": "X86_V3 X86_V4 AVX512_ICL",
+            "avx": "X86_V3 X86_V4 AVX512_ICL",
+            "avx2": "X86_V4 AVX512_ICL",
+            "avx512": "",
+        },
+    ),
+    ([], {"sse": "", "avx": ""}),
+    (None, {}),
+]
+
+
+@pytest.mark.parametrize(("found", "without"), FOUND)
+def test_a_machine_imitates_what_it_can(found, without, monkeypatch):
+    """The imitated machines, with the features of NumPy that each switches off; None: a processor of another make."""
+    monkeypatch.setattr(np, "show_config", lambda mode: {"SIMD Extensions": {} if found is None else {"found": found}})
+    monkeypatch.setattr("platform.machine", lambda: "arm64" if found is None else "x86_64")
+    made = {setting.name: setting.variables for setting in shake.settings()}
+    assert {k: v["NPY_DISABLE_CPU_FEATURES"] for k, v in made.items() if "OPENBLAS_CORETYPE" in v} == without
+    assert next(iter(made)) == "plain"
+    assert list(made)[-4:] == ["threads", "noise-1", "noise-2", "noise-3"]
+
+
 # ---- the noise -------------------------------------------------------------------------------------------------------
 
 WEIGHTS = {
@@ -236,6 +264,7 @@ WEIGHTS = {
         make = lambda: {
             "W_x": LSTM(3, 4, rng=0).params["W_x"], "b": LSTM(3, 4, rng=0).params["b"],
             "single": RNN(3, 4, dtype=np.float32, rng=0).params["W_h"], "W": Embedding(5, 3, rng=0).params["W"],
+            "glorot": initial.glorot_uniform(np.random.default_rng(0), 3, 4),
             "chrono": sum(initial.chrono_biases(np.random.default_rng(0), 5, 20)),
         }""",
     "torch": """
