@@ -57,6 +57,7 @@ class Minibatches:
 
     def __init__(self, x: np.ndarray, y: np.ndarray, batch_size: int, seed: int, axis: int = 1, mask=None):
         for name, array in {"x": x, "y": y, "mask": mask}.items():
+            checks.not_masked(name, array)
             if not (isinstance(array, np.ndarray) or (name == "mask" and array is None)):
                 raise TypeError(f"{name}: expected a NumPy array, got {type(array).__name__}")
         if not 0 <= axis < x.ndim:

@@ -20,11 +20,7 @@ def array(name: str, value, shape: tuple | None = None, *, dtype=None, finite: b
     Raises TypeError for something that is not a floating-point array, ValueError for a wrong shape or value. The memory
     order does not matter, nor whether the array may be written to; nothing here writes to it.
     """
-    if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(
-            f"{name}: expected a plain NumPy array, got a masked array, whose mask would be lost on the way; fill it"
-            f" with .filled(0) and say by other means which entries count"
-        )
+    not_masked(name, value)
     if not isinstance(value, np.ndarray) or isinstance(value, np.matrix):
         raise TypeError(f"{name}: expected a NumPy array, got {type(value).__name__}; convert it with np.asarray")
     if dtype is not None and value.dtype != dtype:
@@ -44,6 +40,21 @@ def all_finite(value: np.ndarray) -> bool:
     # The sum is quick. That of finite numbers may overflow, so a non-finite one only asks for the closer look.
     with np.errstate(over="ignore", invalid="ignore"):
         return bool(np.isfinite(value.sum())) or bool(np.isfinite(value).all())
+
+
+def not_masked(name: str, value) -> None:
+    """Raise TypeError for a NumPy masked array, of whatever numbers."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(
+            f"{name}: expected a plain NumPy array, got a masked array, whose mask would be lost on the way; fill it"
+            f" with .filled(0) and say by other means which entries count"
+        )
+
+
+def writeable(name: str, value: np.ndarray) -> None:
+    """Raise ValueError for an array that is to be changed in place and must not be."""
+    if not value.flags.writeable:
+        raise ValueError(f"{name}: the array is read-only, and it is changed in place here; pass a copy")
 
 
 def check_shape(name: str, got: tuple, expected: tuple) -> None:

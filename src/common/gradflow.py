@@ -100,8 +100,10 @@ def singular_values(jacobians: np.ndarray) -> np.ndarray:
 
 def _one_direction(cell) -> None:
     """Raise ValueError for a cell that reads in two directions, alone or in a stack."""
-    if any(isinstance(part, Bidirectional) for part in (cell, *getattr(cell, "layers", ()))):
+    if isinstance(cell, Bidirectional):
         raise ValueError("cell: expected one that reads forwards; in two directions a step has no one state before it")
+    for part in getattr(cell, "parts", {}).values():
+        _one_direction(part)
 
 
 def _states(cell, x: np.ndarray, state: State | None) -> list[State]:

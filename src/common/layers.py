@@ -37,6 +37,7 @@ class Linear:
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         """x (…, D) → (…, K). Raises TypeError for a wrong dtype, ValueError for another last axis or no entry."""
+        self._x = None
         _check_last_axis("x", x, self.input_size, self.dtype)
         self._x = x.copy()  # backward needs it, and the caller may reuse it
         y = x @ self.params["W"]  # OUT.1
@@ -72,6 +73,7 @@ class Embedding:
 
     def forward(self, ids: np.ndarray) -> np.ndarray:
         """ids (…), whole numbers from 0 to V − 1 → (…, D). Raises TypeError or ValueError for anything else."""
+        checks.not_masked("ids", ids)
         if not isinstance(ids, np.ndarray) or not np.issubdtype(ids.dtype, np.integer):
             got = ids.dtype if isinstance(ids, np.ndarray) else type(ids).__name__
             raise TypeError(f"ids: expected a NumPy array of whole numbers, got {got}")

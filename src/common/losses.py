@@ -1,7 +1,8 @@
 """Losses with their gradients: each returns (loss, gradient with respect to the prediction).
 
 Every loss is the mean over all entries, or over the entries that a mask leaves. A prediction that is not finite gives a
-loss that is not finite; `common.train.fit` stops there and says at which step. Targets are data, and are checked.
+loss that is not finite; `common.train.fit` stops there and says at which step. Targets are data, and are checked; where
+the mask is False they may be NaN.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ def mean_squared_error(
     As torch.nn.functional.mse_loss.
     """
     checks.array("prediction", prediction, finite=False)
-    checks.array("target", target, prediction.shape, dtype=prediction.dtype)
+    checks.array("target", target, prediction.shape, dtype=prediction.dtype, finite=False)
     kept, n = _kept(mask, prediction.shape)
+    target = _finite_where_kept(target, kept)
     difference = np.where(kept, prediction - target, 0)
     loss = (difference**2).sum() / n  # LOSS.1
     gradient = 2 * difference / n  # LOSS.2
@@ -69,10 +71,11 @@ def binary_cross_entropy(
     As torch.nn.functional.binary_cross_entropy_with_logits. A model that knows nothing has loss log 2.
     """
     checks.array("logits", logits, finite=False)
-    checks.array("target", target, logits.shape, dtype=logits.dtype)
+    checks.array("target", target, logits.shape, dtype=logits.dtype, finite=False)
+    kept, n = _kept(mask, logits.shape)
+    target = _finite_where_kept(target, kept)
     if target.min() < 0 or target.max() > 1:
         raise ValueError(f"target: expected numbers from 0 to 1, got {target.min():g} to {target.max():g}")
-    kept, n = _kept(mask, logits.shape)
     # −t log σ(a) − (1 − t) log σ(−a) = max(a, 0) − t a + log(1 + exp(−|a|)), which never overflows.
     each = np.maximum(logits, 0) - target * logits + np.log1p(np.exp(-np.abs(logits)))
     p = (1 + np.tanh(logits / 2)) / 2  # σ, without the overflow of exp
@@ -87,6 +90,7 @@ def _kept(mask: np.ndarray | None, shape: tuple[int, ...]) -> tuple[np.ndarray, 
         raise ValueError(f"prediction: there is nothing to average in shape {shape}")
     if mask is None:
         mask = np.ones((), bool)
+    checks.not_masked("mask", mask)
     if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
         got = mask.dtype if isinstance(mask, np.ndarray) else type(mask).__name__
         raise TypeError(f"mask: expected a NumPy array of dtype bool, True where an entry counts, got {got}")
@@ -98,7 +102,13 @@ def _kept(mask: np.ndarray | None, shape: tuple[int, ...]) -> tuple[np.ndarray, 
     return mask, int(mask.sum()) * int(np.prod(shape)) // mask.size
 
 
+def _finite_where_kept(target: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """The target, with zeros where nothing counts if there is NaN or infinity. Raises for entries that count."""
+    return target if checks.all_finite(target) else checks.array("target", np.where(kept, target, 0))
+
+
 def _whole_numbers(name: str, value, shape: tuple[int, ...]) -> np.ndarray:
+    checks.not_masked(name, value)
     if not isinstance(value, np.ndarray) or not np.issubdtype(value.dtype, np.integer):
         got = value.dtype if isinstance(value, np.ndarray) else type(value).__name__
         raise TypeError(f"{name}: expected a NumPy array of whole numbers, got {got}")

@@ -48,7 +48,8 @@ class SequenceModel:
     def forward(self, x: np.ndarray, state=None, mask: np.ndarray | None = None):
         """x (T, B, D), `state` and `mask` (T, B) as for the cell → (y, state): state is the cell's after step T."""
         outputs, final = self.cell.forward(x, state, mask)
-        self._outputs_shape, self._final = outputs.shape, final
+        self._outputs_shape = outputs.shape
+        self._final = tuple(part.copy() for part in final)  # backward reads it again, and the caller may change it
         return self.head.forward(outputs if self.read == "every" else self.cell.last_output(final)), final
 
     def backward(self, grad_y: np.ndarray, grad_state=None, *, accumulate: bool = False):
@@ -64,9 +65,19 @@ class SequenceModel:
             return self.cell.backward(grad, grad_state, **asked)
         at_end = self.cell.last_output_backward(grad, self._final)
         if grad_state is not None:
-            at_end = tuple(a + b for a, b in zip(at_end, grad_state, strict=True))
+            at_end = self._plus(at_end, grad_state)
         nothing = np.zeros(self._outputs_shape, grad.dtype)
         return self.cell.backward(nothing, at_end, **asked)
+
+    def _plus(self, at_end: tuple[np.ndarray, ...], grad_state) -> tuple[np.ndarray, ...]:
+        names = self.cell.state_names
+        if not isinstance(grad_state, (tuple, list)) or len(grad_state) != len(names):
+            got = f"{len(grad_state)} items" if isinstance(grad_state, (tuple, list)) else type(grad_state).__name__
+            raise TypeError(f"grad_state: expected the tuple ({', '.join(names)}) of arrays, got {got}")
+        return tuple(
+            own + checks.array(f"grad_state {name}", late, own.shape, dtype=own.dtype)
+            for name, own, late in zip(names, at_end, grad_state, strict=True)
+        )
 
     def _together(self, what: str) -> dict[str, np.ndarray]:
         parts = {"cell": self.cell, "head": self.head}

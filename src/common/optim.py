@@ -41,6 +41,7 @@ class Optimiser(ABC):
             raise ValueError(f"grads: expected the names {sorted(self.params)}, got {sorted(grads)}")
         for name, p in self.params.items():
             checks.array(f"grads[{name!r}]", grads[name], p.shape, dtype=p.dtype)
+            checks.writeable(f"params[{name!r}]", p)
         self.steps += 1
         for name, p in self.params.items():
             self._update(p, grads[name], *(self.memory[m][name] for m in self.memories))
@@ -171,6 +172,7 @@ def clip_by_value(grads: Arrays, limit: float) -> None:
     Each entry by itself, so the direction of the step changes. As torch.nn.utils.clip_grad_value_. NaN stays NaN.
     """
     checks.number("limit", limit, 0, np.inf)
+    _to_be_changed(grads)
     for g in grads.values():
         np.clip(g, -limit, limit, out=g)
 
@@ -184,11 +186,21 @@ def clip_by_norm(grads: Arrays, max_norm: float = np.inf) -> float:
     """
     if max_norm != np.inf:
         checks.number("max_norm", max_norm, 0, np.inf)
+    for name, g in grads.items():
+        checks.not_masked(f"grads[{name!r}]", g)
     norm = float(np.sqrt(sum(float(np.vdot(g, g)) for g in grads.values())))
     if np.isfinite(norm) and norm + 1e-6 > max_norm:
+        _to_be_changed(grads)
         for g in grads.values():
             g *= max_norm / (norm + 1e-6)  # CLIP.1
     return norm
+
+
+def _to_be_changed(grads: Arrays) -> None:
+    """Raise for an array that cannot be changed in place, before any of the others is."""
+    for name, g in grads.items():
+        checks.not_masked(f"grads[{name!r}]", g)
+        checks.writeable(f"grads[{name!r}]", g)
 
 
 def _shapes(arrays: Arrays) -> dict[str, tuple[int, ...]]:

@@ -61,6 +61,7 @@ class RecurrentCell(ABC):
 
         Raises TypeError for a wrong dtype and ValueError for a wrong shape, an empty axis, NaN or infinity.
         """
+        self._cache = None  # should anything below fail, there is nothing to go back through
         checks.array("x", x, ("T", "B", self.input_size), dtype=self.dtype, finite=mask is None)
         T, B, _ = x.shape
         state = self._check_state("state", state, B)
@@ -152,8 +153,9 @@ def mask_from_lengths(lengths, steps: int) -> np.ndarray:
 
     Raises TypeError for anything but whole numbers, ValueError for one that does not fit.
     """
+    checks.not_masked("lengths", lengths)
     steps, lengths = checks.positive_int("steps", steps), np.asarray(lengths)
-    if lengths.ndim != 1 or lengths.dtype.kind not in "iu":
+    if lengths.ndim != 1 or (lengths.size and lengths.dtype.kind not in "iu"):
         got = f"{lengths.dtype} of shape {lengths.shape}"
         raise TypeError(f"lengths: expected whole numbers, one for each sequence, got {got}")
     if lengths.size == 0 or lengths.min() < 0 or lengths.max() > steps:
@@ -168,6 +170,7 @@ def added(before: dict[str, np.ndarray], grads: dict[str, np.ndarray]) -> dict[s
 
 
 def _check_mask(mask, T: int, B: int) -> np.ndarray:
+    checks.not_masked("mask", mask)
     if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
         got = mask.dtype if isinstance(mask, np.ndarray) else type(mask).__name__
         raise TypeError(
