@@ -161,21 +161,25 @@ def test_a_mistake_may_be_a_changed_input(check_step):
 @pytest.mark.parametrize(
     ("change", "kind", "said"),
     [
-        (lambda h: h.tolist(), "type", "`h` should be an array of shape (2, 4), not a list of 2."),
+        (lambda h: [[1.0], [1.0, 2.0]], "type", "`h` should be an array of shape (2, 4), not a list of 2."),
+        (lambda h: np.ma.masked_array(h, mask=h > -9), "type", "`h` is a masked array. Return a plain array"),
         (lambda h: "h", "type", "not a value of type str"),
-        (lambda h: (h, h), "type", "not a tuple of 2"),
+        (lambda h: (h, h), "shape", "not (B, B, H) = (2, 2, 4). Axis 0 is one too many."),
+        (lambda h: h.mean(0), "shape", "It is averaged over the batch; that axis should stay."),
+        (lambda h: h.mean(1), "shape", "It is averaged over H; that axis should stay."),
+        (lambda h: h / len(h), "values", "times 1/B: averaged over the batch, not summed?"),
         (lambda h: h.astype(object), "type", "should hold numbers of type float64, not object"),
         (lambda h: h.T, "shape", "`h` should have shape (B, H) = (2, 4), not (H, B) = (4, 2). It is transposed."),
-        (lambda h: np.stack([h] * 7), "shape", "not (7, 2, 4). Did you sum over axis 0?"),
+        (lambda h: np.stack([h] * 7), "shape", "not (7, 2, 4). Axis 0 is one too many."),
         (lambda h: h[None], "shape", "Only an axis of length 1 is too much"),
-        (lambda h: h.sum(1), "shape", "one axis too many"),
+        (lambda h: np.exp(h.sum(1)), "shape", "one axis too many"),
         (lambda h: h * np.nan, "nan", "`h` is NaN or infinite in 8 of 8 entries, first at [0, 0]."),
         (lambda h: -h, "values", "The sign is the wrong way round."),
         (lambda h: 2 * h, "values", "Yours is the right result times 2."),
         (lambda h: h[::-1], "values", "The first axis is in reverse order."),
         (lambda h: 0 * h, "values", "Yours is zero everywhere."),
         (lambda h: h + 0.5, "values", "8 wrong entries of 8; the largest difference is at ["),
-        (lambda h: h.astype(np.float32) * np.float32(1 + 1e-5), "values", "float32"),
+        (lambda h: h.astype(np.float16), "values", "Yours is in float16"),
         (lambda h: h + 0.5, "values", "(Case: B = 2, D = 3, H = 4.)"),
     ],
 )
@@ -300,7 +304,8 @@ def test_tensors_are_understood():
 
     double = Check("check_double", solution=lambda x: 2 * x, cases=lambda rng: [case(rng.normal(size=3))], mistakes=[])
     assert double.verdict(lambda x: Tensor(2 * x)).passed
-    assert "times 1.5" in double.verdict(lambda x: Tensor(3 * x)).message
+    assert "times 2." in double.verdict(lambda x: Tensor(4 * x)).message
+    assert "times" not in double.verdict(lambda x: Tensor(2 * 0.9948 * x)).message, "a factor that means nothing"
 
 
 def test_something_that_is_no_function_is_said(check_step):
@@ -313,6 +318,70 @@ def test_something_that_is_no_function_is_said(check_step):
 def test_numpy_warnings_do_not_reach_the_learner(check_step, recwarn):
     check_step.verdict(lambda x, h, w: np.log(-np.abs(x @ w + h)) / 0.0)
     assert not recwarn.list
+
+
+def forgotten(x, h, w):
+    out = np.tanh(x @ w + h)  # noqa: F841
+
+
+def forgotten_with_dots_in_an_index(x, h, w):
+    out = x @ w + h
+    out[..., 0] = 0
+
+
+@pytest.mark.parametrize("silent", [forgotten, forgotten_with_dots_in_an_index])
+def test_a_forgotten_return_is_no_stub(check_step, silent):
+    kind, message = kind_and_message(check_step, silent)
+    assert (kind, message) == ("none", "not yet. Your function returns None. Is its `return` missing?")
+
+
+@pytest.mark.parametrize("form", [np.ndarray.tolist, lambda h: tuple(map(tuple, h)), list, np.float32])
+def test_lists_and_single_precision_do_as_well(check_step, form):
+    assert check_step.verdict(lambda x, h, w: form(step(x, h, w))).passed
+
+
+def test_a_change_in_place_between_two_calls_is_told_first():
+    def running(function, x):
+        state, states = np.zeros(2), []
+        for x_t in x:
+            state = function(state, x_t)
+            states.append(state)
+        return np.stack(states)
+
+    check = Check(
+        "check_running_sum",
+        solution=lambda state, x_t: state + x_t,
+        cases=lambda rng: [case(rng.normal(size=(4, 2)), T=4)],
+        mistakes=[],
+        call=running,
+    )
+
+    def in_place(state, x_t):
+        state += x_t
+        return state
+
+    kind, message = kind_and_message(check, in_place)
+    assert (kind, "argument `state` in place" in message) == ("changed input", True)
+    assert kind_and_message(check, forgotten_sum)[0] == "none"
+
+
+def forgotten_sum(state, x_t):
+    state + x_t
+
+
+def test_truth_values_are_bool_where_it_matters():
+    solution = lambda x: (x, x > 0)  # noqa: E731
+    check = Check(
+        "check_mask",
+        solution=solution,
+        cases=lambda _: [case(np.arange(3))],
+        mistakes=[],
+        exact=True,
+        returns=("x", "mask"),
+    )
+    assert check.verdict(solution).passed
+    assert "`mask` should hold truth values (bool)" in kind_and_message(check, lambda x: (x, (x > 0).astype(int)))[1]
+    assert "`x` should hold whole numbers (int)" in kind_and_message(check, lambda x: (x.astype(float), x > 0))[1]
 
 
 ANSWERS = [

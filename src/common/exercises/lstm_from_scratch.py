@@ -243,16 +243,22 @@ check_masked_lstm_backward = Check(
 # ---- Exercise 4: a counter by hand -----------------------------------------------------------------------------------
 
 
-def _counter(step=(1.0, -1.0, 0.0), forget=20.0, order="ifgo"):
+READABLE = 0.05  # what an a has to write at least, and how far the output gate has to be open
+
+
+def _counter(step=(1.0, -1.0, 0.0), forget=20.0, order="ifgo", write=20.0, output=20.0):
     """W_x (3, 4), W_h (1, 4), b (4,) of one unit: `step` is what a, b and $ write."""
-    bias = {"i": 20.0, "f": forget, "g": 0.0, "o": 20.0}
+    bias = {"i": write, "f": forget, "g": 0.0, "o": output}
     W_x = np.zeros((3, 4))
     W_x[:, order.index("g")] = step
     return W_x, np.zeros((1, 4)), np.array([bias[gate] for gate in order])
 
 
-def _count(answer, symbols: str) -> np.ndarray:
-    """The cell state after every symbol, in units of what the first a wrote."""
+def _count(answer, symbols: str):
+    """The cell state after every symbol, in units of what the first a wrote; whether that is up; whether it can be read.
+
+    It can if the first a moves c by more than READABLE, and h shows it if the output gate is open by more than that.
+    """
     weights = answer()
     if weights is None or weights is ... or any(w is ... or w is None for w in weights):
         return weights
@@ -260,21 +266,23 @@ def _count(answer, symbols: str) -> np.ndarray:
     for name, array, shape in (("W_x", W_x, (3, 4)), ("W_h", W_h, (1, 4)), ("b", b, (4,))):
         if array.shape != shape:
             raise ValueError(f"{name} should have shape {shape} for one unit and three symbols, not {array.shape}")
-    h, c, states = np.zeros((1, 1)), np.zeros((1, 1)), []
+    h, c, states, exits = np.zeros((1, 1)), np.zeros((1, 1)), [], []
     for symbol in symbols:
         a_i, a_f, a_g, a_o = np.split(np.eye(3)[["ab$".index(symbol)]] @ W_x + h @ W_h + b, 4, axis=1)
         c = _sigmoid(a_f) * c + _sigmoid(a_i) * np.tanh(a_g)
         h = _sigmoid(a_o) * np.tanh(c)
         states.append(c[0, 0])
-    unit = states[symbols.index("a")] or 1.0
-    return np.array(states) / unit
+        exits.append(_sigmoid(a_o)[0, 0])
+    first = symbols.index("a")
+    moved = states[first] - (states[first - 1] if first else 0.0)
+    return np.array(states) / (moved or 1.0), bool(moved >= 0), bool(abs(moved) > READABLE), bool(min(exits) > READABLE)
 
 
 check_counter_by_hand = Check(
     "check_counter_by_hand",
     solution=_counter,
     cases=lambda rng: [case(text, label=text) for text in ("$aaabbb", "aabab$b", "$" + "a" * 12 + "b" * 12)],
-    returns="the cell state, in units of its first step up",
+    returns=("the cell state, in units of its first step", "up at an a", "an a leaves a trace", "h shows it"),
     call=_count,
     rtol=0.01,
     atol=0.01,
@@ -298,6 +306,21 @@ check_counter_by_hand = Check(
             "marker counted",
             lambda: _counter(step=(1.0, -1.0, 1.0)),
             "The marker $ is counted as well. It should write nothing: its candidate is 0.",
+        ),
+        Mistake(
+            "input gate shut",
+            lambda: _counter(write=-20.0),
+            "The input gate is shut: an a moves the cell state by next to nothing, and no one can read that.",
+        ),
+        Mistake(
+            "counts down",
+            lambda: _counter(step=(-1.0, 1.0, 0.0)),
+            "It counts down at an a and up at a b. Asked for is the other way round.",
+        ),
+        Mistake(
+            "output gate shut",
+            lambda: _counter(output=-20.0),
+            "The cell state counts, but the output gate is shut: h is 0 and shows nothing of the count.",
         ),
         Mistake(
             "blocks in another order",

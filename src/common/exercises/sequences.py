@@ -105,6 +105,7 @@ check_pad = Check(
         Mistake("cut to the shortest", _cut, "Nothing may be cut off: T is the length of the longest sequence."),
     ],
     returns=("x", "mask"),
+    exact=True,
 )
 
 # ---- Exercise 3: the seasonal forecast -------------------------------------------------------------------------------
