@@ -9,15 +9,22 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import json
 import os
 import re
+import sys
 import tempfile
+import tokenize
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
 
-from tools import setup_cell
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [p for p in (str(ROOT), str(ROOT / "src")) if p not in sys.path]
+
+from common import disk  # noqa: E402
+from tools import setup_cell  # noqa: E402
 
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 LANGUAGE = {
@@ -33,6 +40,10 @@ MIME_TYPES = ("image/png", "text/html", "text/latex", "text/markdown", "text/pla
 VALID_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
+class NotANotebookError(ValueError):
+    """A file is not a notebook. The message says which, what is wrong with it and what to do."""
+
+
 def normalise(notebook: NotebookNode) -> NotebookNode:
     """Bring `notebook` (nbformat 4, changed in place) into normal form and return it."""
     notebook.nbformat, notebook.nbformat_minor = 4, 5
@@ -43,7 +54,7 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
     taken: set[str] = set()
     count = 0
     for cell in notebook.cells:
-        cell.source = _without_trailing_space(cell.source)
+        cell.source = _tidied(cell)
         cell.metadata = _cell_metadata(cell)
         cell.id = _identifier(cell, taken)
         if cell.cell_type == "code":
@@ -60,8 +71,44 @@ def text(notebook: NotebookNode) -> str:
 
 
 def read(path: Path) -> NotebookNode:
-    """Read a notebook as nbformat 4."""
-    return nbformat.read(str(path), as_version=4)
+    """Read a notebook as nbformat 4. Raises NotANotebookError, which names the file."""
+    return parse(path.read_bytes(), os.path.relpath(path))
+
+
+def parse(content: str | bytes, name: str) -> NotebookNode:
+    """Read the content of the file `name` as nbformat 4.
+
+    Raises NotANotebookError where it is none: what is wrong, in which file, and what to do.
+    """
+    try:
+        content = content.decode("utf-8") if isinstance(content, bytes) else content
+        notebook = nbformat.reads(content, as_version=4)
+        if not isinstance(notebook.cells, list):
+            raise TypeError("its cells are no list")
+    except UnicodeDecodeError as error:
+        raise NotANotebookError(f"{name}: not a notebook, it is not UTF-8 ({error}); {_ANEW.format(name)}") from None
+    except Exception as error:  # nbformat raises many kinds, by what is missing
+        lines = content.splitlines()
+        conflict = [i for i, line in enumerate(lines, 1) if line.startswith(("<<<<<<< ", "=======", ">>>>>>> "))]
+        if conflict:
+            raise NotANotebookError(
+                f"{name}: a merge conflict is left in it, first in line {conflict[0]}; take one side whole, with"
+                f" git checkout --ours -- {name} or git checkout --theirs -- {name}, repeat the changes of the"
+                f" other by hand, then make refresh NOTEBOOK={name}"
+            ) from None
+        raise NotANotebookError(f"{name}: not a notebook ({_said(error)}); {_ANEW.format(name)}") from None
+    return notebook
+
+
+_ANEW = "take the stored one back with git checkout -- {}"
+
+
+def _said(error: Exception) -> str:
+    """The first line of an error that says where it stands, if it says so."""
+    cause = error.__context__ if isinstance(error.__context__, json.JSONDecodeError) else error
+    if isinstance(cause, json.JSONDecodeError):
+        return f"no JSON: {cause}"
+    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"[:200]
 
 
 def write(notebook: NotebookNode, path: Path) -> None:
@@ -71,8 +118,7 @@ def write(notebook: NotebookNode, path: Path) -> None:
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
             file.write(text(notebook))
-            file.flush()
-            os.fsync(file.fileno())
+            disk.flush(file)
         os.chmod(name, 0o644)
         os.replace(name, path)
     except BaseException:
@@ -82,7 +128,8 @@ def write(notebook: NotebookNode, path: Path) -> None:
 
 def is_normal(path: Path) -> bool:
     """Whether the file at `path` is exactly what normalise and text would write."""
-    return path.read_text(encoding="utf-8") == text(normalise(read(path)))
+    notebook = read(path)
+    return path.read_text(encoding="utf-8") == text(normalise(notebook))
 
 
 def _put_setup_cell(notebook: NotebookNode) -> None:
@@ -164,5 +211,62 @@ def _with_palette(picture: str) -> str:
     return encoded if len(encoded) < len(picture) else picture
 
 
-def _without_trailing_space(source: str) -> str:
-    return "\n".join(line.rstrip() for line in source.strip("\n").split("\n"))
+def _tidied(cell: NotebookNode) -> str:
+    """The cell's text without empty lines at its ends and without blanks at the ends of lines, where they say nothing.
+
+    They are content in a string of several lines, as a line break of Markdown (two blanks), between its fences, in a
+    cell of another language (%%bash) and in a raw cell.
+    """
+    source = cell.source.strip("\n")
+    if cell.cell_type == "raw":
+        return source
+    kept = _kept_in_code(source) if cell.cell_type == "code" else _kept_in_markdown(source)
+    lines = source.split("\n")
+    return "\n".join(kept[i] if i in kept else line.rstrip() for i, line in enumerate(lines)).strip("\n")
+
+
+def _kept_in_code(source: str) -> dict[int, str]:
+    """The lines of code that end inside a string, by number from 0; all of them where the code cannot be read."""
+    lines = source.split("\n")
+    if source.lstrip().startswith("%%"):
+        return dict(enumerate(lines))
+    # A line of IPython's (%magic, !command) is no Python: what stands in its place has the same number of lines.
+    for code in (source, re.sub(r"(?m)^([ \t]*)[%!].*$", r"\1pass", source)):
+        try:
+            inside = _ends_inside_strings(code)
+        except (tokenize.TokenError, SyntaxError):
+            continue
+        return {i: lines[i] for i in inside}
+    return dict(enumerate(lines))
+
+
+def _ends_inside_strings(code: str) -> set[int]:
+    """Numbers, from 0, of the lines whose end lies in a string of several lines."""
+    inside: set[int] = set()
+    begun: list[int] = []  # since Python 3.12 an f-string is several tokens
+    for token in tokenize.generate_tokens(io.StringIO(code).readline):
+        kind = tokenize.tok_name[token.type]
+        if kind in ("FSTRING_START", "TSTRING_START"):
+            begun.append(token.start[0])
+        elif kind in ("FSTRING_END", "TSTRING_END"):
+            inside.update(range(begun.pop() - 1, token.end[0] - 1))
+        elif kind == "STRING":
+            inside.update(range(token.start[0] - 1, token.end[0] - 1))
+    return inside
+
+
+def _kept_in_markdown(source: str) -> dict[int, str]:
+    """The lines that end in a line break, with two blanks, and those between fences as they are, by number from 0."""
+    kept: dict[int, str] = {}
+    lines, fence = source.split("\n"), ""
+    for i, line in enumerate(lines):
+        mark = re.match(r" {0,3}(`{3,}|~{3,})", line)
+        if fence:
+            kept[i] = line
+            if mark and mark[1].startswith(fence) and not line.strip().strip(fence[0]):
+                fence = ""
+        elif mark:
+            fence = mark[1]
+        elif line.endswith("  ") and line.strip() and i + 1 < len(lines) and lines[i + 1].strip():
+            kept[i] = line.rstrip() + "  "
+    return kept

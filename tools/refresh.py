@@ -5,7 +5,8 @@
     python tools/refresh.py --check               only say which files are not in normal form
     python tools/refresh.py --normalise           normal form without executing
 
-Each notebook runs in a fresh kernel in its own folder. A notebook with a failing cell is left as it was.
+Each notebook runs in a fresh kernel in its own folder. A notebook with a failing cell is left as it was; so is a file
+that is no notebook, such as one with a merge conflict, which is named.
 """
 
 from __future__ import annotations
@@ -105,10 +106,27 @@ def _refresh(paths: list[Path], workers: int) -> int:
             name = f"[{done}/{len(paths)}] {_name(running[job])}"
             try:
                 print(f"{name}  {job.result():.1f} s", flush=True)
-            except CellFailed as error:
+            except (CellFailed, normalise.NotANotebookError) as error:
                 failed += 1
                 print(f"{name}  FAILED, file unchanged: {error}", flush=True)
     return failed
+
+
+def _check(paths: list[Path], *, repair: bool) -> int:
+    """Say which files are not in normal form, and with `repair` mend them; 1 where something is left to do."""
+    left = 0
+    for path in paths:
+        try:
+            if normalise.is_normal(path):
+                continue
+            if repair:
+                normalise.write(normalise.normalise(normalise.read(path)), path)
+            print(f"{'normalised' if repair else 'not in normal form'}: {_name(path)}")
+            left += not repair
+        except normalise.NotANotebookError as error:
+            left += 1
+            print(error)
+    return int(left > 0)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -125,12 +143,7 @@ def main(arguments: list[str] | None = None) -> int:
     except FileNotFoundError as error:
         parser.error(str(error))
     if options.check or options.normalise:
-        different = [path for path in paths if not normalise.is_normal(path)]
-        for path in different:
-            if options.normalise:
-                normalise.write(normalise.normalise(normalise.read(path)), path)
-            print(f"{'normalised' if options.normalise else 'not in normal form'}: {_name(path)}")
-        return int(bool(different) and options.check)
+        return _check(paths, repair=options.normalise)
     return int(_refresh(paths, max(1, options.jobs)) > 0)
 
 

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
+from common import disk
+
 _FIRST_LINE = b"Recurrent networks, checkpoint 1, SHA-256 of the rest: "  # then the digest; then a NumPy .npz
 
 Saved = tuple[dict[str, np.ndarray], dict]
@@ -30,7 +32,8 @@ def save(path: str | os.PathLike, arrays: dict[str, np.ndarray], meta: dict) -> 
     """Write `arrays` (any NumPy dtype but object) and `meta` (what JSON can hold) to `path`, atomically.
 
     What was whole at `path` before is kept as `NAME.previous`. Missing folders are made. Raises TypeError for values
-    that cannot be stored; then, and when the disk is full, what was there stays as it is.
+    that cannot be stored; then, and when the disk is full, what was there stays as it is. A file system that cannot
+    force a file or a folder to the disk, as many network drives, is no error.
     """
     path, data = Path(path), _pack(arrays, meta)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -119,14 +122,9 @@ def _write(path: Path, data: bytes) -> None:
     try:
         with open(beside, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            disk.flush(file)
         os.replace(beside, path)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the rename itself must reach the disk too
-    finally:
-        os.close(folder)
+    disk.flush_folder(path.parent)  # the rename itself should reach the disk too

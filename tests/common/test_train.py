@@ -380,7 +380,7 @@ def test_the_checkpoint_of_something_else_is_refused_and_nothing_is_changed(tmp_
     assert bits(options["model"]) == before
 
 
-def test_an_interrupt_ends_the_step_saves_and_returns(tmp_path, capsys):
+def test_an_interrupt_ends_the_step_saves_and_returns(tmp_path, capsys, ctrl_c):
     whole, _ = run(steps=30)
     path = tmp_path / "run.checkpoint"
 
@@ -400,7 +400,7 @@ def test_an_interrupt_ends_the_step_saves_and_returns(tmp_path, capsys):
     assert bits(resumed) == bits(whole)
 
 
-def test_the_second_interrupt_breaks_off_at_once():
+def test_the_second_interrupt_breaks_off_at_once(ctrl_c):
     def twice(rng):
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)

@@ -46,8 +46,8 @@ class Page:
     @classmethod
     def read(cls, path: Path) -> Page:
         """The page of a notebook file of the book."""
-        text = path.read_text(encoding="utf-8")
-        return cls(path.relative_to(ROOT).as_posix(), nbformat.reads(text, as_version=4), text)
+        name = path.relative_to(ROOT).as_posix()
+        return cls(name, normalise.parse(path.read_bytes(), name), path.read_text(encoding="utf-8"))
 
     @property
     def code(self) -> list[NotebookNode]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import base64
+import errno
 import io
 import json
 import os
@@ -11,6 +13,8 @@ import sys
 
 import nbformat
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.notebooks import form
 from tools import normalise, refresh, setup_cell
@@ -126,6 +130,136 @@ def test_a_path_that_does_not_exist_is_said(folder):
     assert done.returncode == 2
     assert "no such notebook or folder: nowhere.ipynb" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+CONFLICT = """{
+ "cells": [],
+<<<<<<< HEAD
+ "metadata": {},
+=======
+ "metadata": {"a": 1},
+>>>>>>> theirs
+ "nbformat": 4,
+ "nbformat_minor": 5
+}
+"""
+NO_NOTEBOOKS = {
+    "conflict": (CONFLICT, "a merge conflict is left in it, first in line 3; take one side whole, with git checkout"),
+    "cut": (
+        '{"cells": [',
+        "not a notebook (no JSON: Expecting value: line 1 column 12 (char 11)); take the stored one",
+    ),
+    "empty": ("", "not a notebook (no JSON: Expecting value"),
+    "another object": ("{}", "not a notebook ("),
+    "a list": ("[1]", "not a notebook ("),
+    "cells": ('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": 1}', "not a notebook ("),
+    "latin": (
+        '{"nbformat": 4, "metadata": {}, "cells": [], "é": 1}'.encode("latin-1"),
+        "not a notebook, it is not UTF-8",
+    ),
+}
+
+
+@pytest.mark.parametrize("option", [["--check"], ["--normalise"], []], ids=["check", "normalise", "execute"])
+@pytest.mark.parametrize("fault", NO_NOTEBOOKS)
+def test_a_file_that_is_no_notebook_is_named_and_the_others_are_done(folder, capsys, fault, option):
+    content, said = NO_NOTEBOOKS[fault]
+    content = content if isinstance(content, bytes) else content.encode()
+    bad, good = folder / "bad.ipynb", folder / "good.ipynb"
+    bad.write_bytes(content)
+    nbformat.write(raw("print(1)") if option else nbformat.v4.new_notebook(), good)
+    assert refresh.main([*option, str(folder)]) == 1
+    out, err = capsys.readouterr()
+    assert f"{os.path.relpath(bad)}: {said}" in out
+    assert "good.ipynb" in out
+    assert "Traceback" not in out + err
+    assert bad.read_bytes() == content
+
+
+@pytest.mark.parametrize("fault", NO_NOTEBOOKS)
+def test_the_tests_of_the_form_name_the_file_too(tmp_path, monkeypatch, fault):
+    content, _ = NO_NOTEBOOKS[fault]
+    monkeypatch.setattr(form, "ROOT", tmp_path)
+    path = tmp_path / "notebooks" / "bad.ipynb"
+    path.parent.mkdir()
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(normalise.NotANotebookError, match=r"notebooks/bad\.ipynb: "):
+        form.Page.read(path)
+
+
+def tidied(source: str, kind: str = "code") -> str:
+    made = getattr(nbformat.v4, f"new_{kind}_cell")(source)
+    once = normalise._tidied(made)
+    made.source = once
+    assert normalise._tidied(made) == once, "a second time changes nothing"
+    return once
+
+
+@pytest.mark.parametrize(
+    ("code", "stays"),
+    [
+        ("x = 1   \ny = 2\t\n\n", "x = 1\ny = 2"),
+        ('s = """a   \nb  """  \nx = 1  ', 's = """a   \nb  """\nx = 1'),
+        ("s = f'''{1}   \n   \n{2}  '''  ", "s = f'''{1}   \n   \n{2}  '''"),
+        ("s = f'''a  \n{f(\n1)}  \n'''  \n# end  ", "s = f'''a  \n{f(\n1)}  \n'''\n# end"),
+        ("s = 'a  \\\nb'  ", "s = 'a  \\\nb'"),
+        ("def f():  \n    '''Say.   \n\n    More.  '''  \n\n    return 1  ", None),
+        ("%matplotlib inline  \nx = 1  ", "%matplotlib inline\nx = 1"),
+        ('!ls "*.py"  \ns = """a  \n"""  ', '!ls "*.py"\ns = """a  \n"""'),
+        ("!echo '''  \nx = 1  ", "!echo '''\nx = 1"),
+        ("%%bash  \necho a  ", "%%bash  \necho a  "),
+        ("s = '''never closed  ", "s = '''never closed  "),
+        ("if x:  \n        a  \n    b  ", "if x:  \n        a  \n    b  "),
+        ("# ünïcode  \ns = '''é  \n'''  ", "# ünïcode\ns = '''é  \n'''"),
+    ],
+)
+def test_blanks_inside_strings_are_content(code, stays):
+    if stays is None:
+        stays = "def f():\n    '''Say.   \n\n    More.  '''\n\n    return 1"
+    assert tidied(code) == stays
+
+
+@pytest.mark.parametrize(
+    ("text", "stays"),
+    [
+        ("a  \nb", "a  \nb"),
+        ("a     \nb ", "a  \nb"),
+        ("a \nb\t\nc", "a\nb\nc"),
+        ("a  \n\nb  ", "a\n\nb"),
+        ("a  \n   \nb", "a\n\nb"),
+        ("```python\nx   \n   \n```  \nb", "```python\nx   \n   \n```  \nb"),
+        ("~~~\n```   \n~~~\na   \nb", "~~~\n```   \n~~~\na  \nb"),
+        ("a\u2003\nb", "a\nb"),
+    ],
+)
+def test_a_line_break_of_markdown_is_content(text, stays):
+    assert tidied(text, "markdown") == stays
+
+
+def test_a_raw_cell_is_content():
+    assert tidied("a  \n b  ", "raw") == "a  \n b  "
+
+
+@given(st.text(" \t\nabx=1'\"#`~%!({f\\", max_size=60), st.sampled_from(["code", "markdown", "raw"]))
+@settings(deadline=None, max_examples=300)
+def test_tidying_twice_changes_nothing_and_what_the_code_means_stays(source, kind):
+    once = tidied(source, kind)
+    assert once.split() == source.split()
+    if kind == "code":
+        try:
+            meaning = ast.dump(ast.parse(source))
+        except (SyntaxError, ValueError):
+            return
+        assert ast.dump(ast.parse(once)) == meaning
+
+
+def test_a_network_drive_that_cannot_force_a_file_to_the_disk_will_do(folder, monkeypatch):
+    def cannot(handle):
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", cannot)
+    normalise.write(normalise.normalise(raw("x = 1")), folder / "a.ipynb")
+    assert normalise.is_normal(folder / "a.ipynb")
 
 
 def test_normal_form_in_detail():

@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from common import checks
+from common import checks, disk
 
 FOLDER_VARIABLE = "BOOK_DATA"
 APPLICATION = "recurrent-networks-book"
@@ -41,6 +41,11 @@ ATTEMPTS = 3
 """How often a download is begun when the connection is cut after it had started."""
 ABANDONED = 600.0
 """Seconds after which a temporary file that nobody writes to any more is removed."""
+HEAD = 2048
+"""How many bytes of an answer are looked at to see whether it is a web page."""
+WEB_PAGE = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*|<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S
+)
 
 
 @dataclass(frozen=True)
@@ -294,17 +299,18 @@ def _attempt(file: File, path: Path, progress: bool) -> None:
     part = path.with_name(f"{file.filename}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
         with part.open("xb") as stream, contextlib.closing(_Sink(stream, file, progress)) as sink:
-            _transfer(file, path, sink)
-            if sink.received != file.size:
-                raise _CutError(f"only {sink.received:,} of {file.size:,} bytes came")
-            if sink.sha256() != file.sha256:
-                reason = (
-                    f"the checksum is wrong: what came has the SHA-256 {sink.sha256()}; it was not kept "
-                    "(a log-in page of the network or a proxy may have answered instead)"
-                )
-                raise DownloadError(file, path, reason)
-            stream.flush()
-            os.fsync(stream.fileno())
+            try:
+                _transfer(file, path, sink)
+                if sink.received != file.size:
+                    raise _CutError(f"only {sink.received:,} of {file.size:,} bytes came")
+                if sink.sha256() != file.sha256:
+                    reason = f"the checksum is wrong: what came has the SHA-256 {sink.sha256()}; it was not kept"
+                    raise DownloadError(file, path, reason)
+            except (_CutError, DownloadError) as error:
+                if sink.is_web_page():  # however long it is: trying again would bring it again
+                    raise DownloadError(file, path, _web_page(file)) from error
+                raise
+            disk.flush(stream)
         os.replace(part, path)
     except OSError as error:
         raise DownloadError(file, path, f"the file could not be written: {error}") from error
@@ -342,6 +348,13 @@ def _transfer(file: File, path: Path, sink: _Sink) -> None:
         raise DownloadError(file, path, reason) from error
 
 
+def _web_page(file: File) -> str:
+    return (
+        f"{urlsplit(file.address).netloc} answered with a web page instead of the file; it was not kept. It may be the"
+        " log-in page of the network or a message of a proxy: open the address in a browser to see"
+    )
+
+
 class _CutError(Exception):
     """The transfer ended too early; another attempt may succeed."""
 
@@ -357,9 +370,11 @@ class _Sink:
         self._stream, self._file, self._progress = stream, file, progress
         self._digest = hashlib.sha256()
         self._bar = None
+        self._head = b""
         self.received = 0
 
     def write(self, data: bytes) -> None:
+        self._head += data[: HEAD - len(self._head)]
         if self.received + len(data) > self._file.size:
             raise _TooLongError
         self._stream.write(data)
@@ -385,6 +400,10 @@ class _Sink:
 
     def sha256(self) -> str:
         return self._digest.hexdigest()
+
+    def is_web_page(self) -> bool:
+        """Whether what came begins as HTML does, after blanks, comments and an XML line."""
+        return WEB_PAGE.match(self._head) is not None
 
 
 def _innermost(error: BaseException) -> BaseException:

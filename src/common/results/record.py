@@ -9,6 +9,8 @@ import re
 import tempfile
 from pathlib import Path
 
+from common import disk
+
 RECORDS = Path(__file__).resolve().parent / "records"
 FORMAT = 1
 NAME = re.compile(r"\d\d_[a-z0-9_]+/\d+_[a-z0-9_]+/[a-z0-9_]+")
@@ -81,8 +83,7 @@ def write(record: dict, folder: Path | None = None) -> Path:
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+            disk.flush(file)
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

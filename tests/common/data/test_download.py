@@ -90,6 +90,31 @@ def other(handler, server):
     send(handler, CONTENT[:-1] + b"?")
 
 
+PAGE = b"\xef\xbb\xbf\n<!-- portal -->\n<!DOCTYPE html>\n<html><body>Please log in</body></html>"
+
+
+def page(handler, server):
+    """The log-in page of a network in place of the file."""
+    send(handler, PAGE)
+
+
+def page_cut(handler, server):
+    send(handler, PAGE + b" " * 100_000, len(CONTENT))
+
+
+def long_page(handler, server):
+    send(handler, b"<HTML><head>" + b" " * len(CONTENT))
+
+
+def page_as_long(handler, server):
+    send(handler, (b'<?xml version="1.0"?>\n<html lang="en">' + b" " * len(CONTENT))[: len(CONTENT)])
+
+
+def no_page(handler, server):
+    """Text that only mentions HTML."""
+    send(handler, b"The element <html> is the root of a page")
+
+
 def missing(handler, server):
     send(handler, b"no such file", status=404)
 
@@ -243,12 +268,18 @@ def test_a_wrong_file_by_hand_is_named_when_there_is_no_network(cache, monkeypat
 # ---- faults
 
 
+WEB_PAGE = r"127\.0\.0\.1:\d+ answered with a web page instead of the file; it was not kept\. .* in a browser to see"
 FAULTS = {
     "cut": ([cut] * 3, r"the connection was cut after [\d,]+ of 204,800 bytes, 3 times over"),
     "cut at once": ([cut_at_once], "no connection to 127.0.0.1"),
     "short": ([short] * 3, "only 100,000 of 204,800 bytes came, 3 times over"),
     "long": ([long], "what came is longer than 204,800 bytes"),
     "wrong hash": ([other], r"the checksum is wrong: what came has the SHA-256 \w{64}; it was not kept"),
+    "page": ([page], WEB_PAGE),
+    "page, cut": ([page_cut], WEB_PAGE),
+    "page, too long": ([long_page], WEB_PAGE),
+    "page, as long": ([page_as_long], WEB_PAGE),
+    "no page": ([no_page] * 3, "only 40 of 204,800 bytes came, 3 times over"),
     "not found": ([missing], "127.0.0.1:.* answered '404 Not Found' instead of the file"),
     "overloaded": ([overloaded], "answered '503 Service Unavailable'"),
     "silent": ([silent], "127.0.0.1:.* did not answer within 0.3 seconds"),
@@ -340,7 +371,7 @@ def interrupt_midway(server, file, cache, number):
     return process.returncode, said
 
 
-def test_ctrl_c_leaves_nothing(server, sample, cache):
+def test_ctrl_c_leaves_nothing(server, sample, cache, ctrl_c):
     code, said = interrupt_midway(server, sample, cache, signal.SIGINT)
     assert code != 0
     assert "KeyboardInterrupt" in said
@@ -395,6 +426,14 @@ def test_a_full_disk_is_said_before_and_during(server, sample, cache, monkeypatc
     monkeypatch.setattr(download.shutil, "disk_usage", lambda folder: usage._replace(free=100_000))
     failure("has only 100.0 kB free, the file needs 204.8 kB")
     assert server.requests == 1
+
+
+def test_a_network_drive_that_cannot_force_a_file_to_the_disk_will_do(sample, monkeypatch):
+    def cannot(handle):
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", cannot)
+    assert fetch("sample", progress=False).read_bytes() == CONTENT
 
 
 def test_a_folder_that_cannot_be_used_is_said(sample, tmp_path, monkeypatch):
