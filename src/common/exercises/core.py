@@ -282,6 +282,12 @@ class Check(Exercise):
         one, mine, right = wrong[0]
         if mine.inside - right.inside and not mine.changed:
             mine.changed = tuple(sorted(mine.inside - right.inside))
+        if isinstance(mine.error, _OpaqueResult):
+            what = mine.error.args[0]
+            name = (
+                self._returns[0] if len(self._returns) == 1 and not isinstance(what, (tuple, dict)) else "your result"
+            )
+            return "type", reasons.opaque(what, name)
         if mine.error is not None:
             return "error", f"{reasons.describe_error(mine.error, answer)} (case: {one})."
         if mine.changed:
@@ -341,6 +347,10 @@ class Check(Exercise):
         return _open(yours, wanted, self._returns[0] if len(self._returns) == 1 else "your result", [])
 
 
+class _OpaqueResult(Exception):
+    """A function returned arrays that hide their numbers: masked ones, or arrays of objects."""
+
+
 def _watched(function: Any, outcome: _Outcome) -> Any:
     """The function, with a note in `outcome` of arguments that it changes and of calls that return nothing."""
     if not inspect.isfunction(function):
@@ -349,7 +359,9 @@ def _watched(function: Any, outcome: _Outcome) -> Any:
     @functools.wraps(function)
     def watched(*arguments: Any, **named: Any) -> Any:
         before = [copy.deepcopy(a) if values.comparable(a) else None for a in arguments]
-        result = function(*arguments, **named)
+        result = values.plain(function(*arguments, **named))
+        if values.opaque(result):  # `call` would go on with what cannot be compared
+            raise _OpaqueResult(result)
         outcome.nothing |= values.all_none(result)
         for i, (now, old) in enumerate(zip(arguments, before, strict=True)):
             if old is not None and not values.same(values.plain(now), values.plain(old), 0.0, 0.0):

@@ -263,9 +263,9 @@ def _by_eigenvalues(W_h, n):
 def _signed(function, *arguments):
     """Run an answer; dh and −dh are equally long after n steps, so turn the largest entry positive."""
     answer = function(*arguments)
-    if isinstance(answer, (tuple, list)) and len(answer) == 2 and isinstance(answer[0], np.ndarray):
-        dh = answer[0]
-        if dh.ndim == 1 and dh.size and np.isrealobj(dh) and dh[np.abs(dh).argmax()] < 0:
+    if isinstance(answer, (tuple, list)) and len(answer) == 2 and isinstance(answer[0], (np.ndarray, list, tuple)):
+        dh = np.asarray(answer[0])
+        if dh.dtype.kind == "f" and dh.ndim == 1 and dh.size and np.isrealobj(dh) and dh[np.abs(dh).argmax()] < 0:
             return -dh, answer[1]
     return answer
 

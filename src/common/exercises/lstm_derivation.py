@@ -39,6 +39,16 @@ check_lstm_parameter_count = Check(
             "The output layer is missing: W_y and b_y.",
         ),
         Mistake(
+            "no b",
+            lambda D, H, K: 4 * (D * H + H * H) + H * K + K,
+            "The bias b of the cell is missing: H numbers in each block.",
+        ),
+        Mistake(
+            "no b_y",
+            lambda D, H, K: 4 * (D * H + H * H + H) + H * K,
+            "The bias b_y of the output layer is missing.",
+        ),
+        Mistake(
             "no biases",
             lambda D, H, K: 4 * (D * H + H * H) + H * K,
             "The biases are missing: four blocks of H in the cell, and K in the output layer.",

@@ -255,7 +255,7 @@ def _counter(step=(1.0, -1.0, 0.0), forget=20.0, order="ifgo", write=20.0, outpu
 
 
 def _count(answer, symbols: str):
-    """The cell state after every symbol, in units of what the first a wrote; whether that is up; whether it can be read.
+    """The cell state after every symbol, in units of what the first a wrote; is that up, and can it be read?
 
     It can if the first a moves c by more than READABLE, and h shows it if the output gate is open by more than that.
     """

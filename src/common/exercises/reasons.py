@@ -42,11 +42,18 @@ def describe_error(error: Exception, answer: Any) -> str:
     return f"Line {frames[-1].lineno} of your cell, `{line}`, raises {said}"
 
 
+def opaque(yours: Any, name: str) -> str:
+    """What is said of masked arrays and of arrays of objects."""
+    what = capital(name) if name else "Your result"
+    if values.masked(yours):
+        holds = "is" if isinstance(yours, np.ndarray) else "holds"
+        return f"{what} {holds} a masked array. Return a plain array: what is behind the mask cannot be compared."
+    return f"{what} should hold numbers of type float64, not object."
+
+
 def wrong_type(yours: Any, wanted: Any, name: str) -> str:
     if values.masked(yours):
-        return (
-            f"{capital(name)} is a masked array. Return a plain array: what stands behind the mask cannot be compared."
-        )
+        return opaque(yours, name)
     if isinstance(wanted, np.ndarray) and wanted.ndim and not isinstance(yours, np.ndarray):
         return f"{capital(name)} should be an array of shape {wanted.shape}, not {kind(yours)}."
     if (

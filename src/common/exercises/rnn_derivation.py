@@ -15,6 +15,8 @@ check_parameter_count = Check(
     mistakes=[
         Mistake("no output layer", lambda D, H, K: D * H + H * H + H, "The output layer is missing: W_y and b_y."),
         Mistake("no biases", lambda D, H, K: D * H + H * H + H * K, "The two biases b and b_y are missing."),
+        Mistake("no b", lambda D, H, K: D * H + H * H + H * K + K, "The bias b of the cell is missing."),
+        Mistake("no b_y", lambda D, H, K: D * H + H * H + H + H * K, "The bias b_y of the output layer is missing."),
         Mistake("no recurrence", lambda D, H, K: D * H + H + H * K + K, "The recurrent matrix W_h is missing."),
         Mistake(
             "two biases",
@@ -53,6 +55,11 @@ check_sigmoid_delta = Check(
             "squashed twice",
             lambda dh, h: dh * _sigmoid(h) * (1 - _sigmoid(h)),
             "h is the value of σ already: this squashes it a second time.",
+        ),
+        Mistake(
+            "brackets",
+            lambda dh, h: dh * h * 1 - h,
+            "Brackets are missing around 1 − h: `a * 1 - h` multiplies first and subtracts then.",
         ),
         Mistake("slope alone", lambda dh, h: h * (1 - h), "The slope is right; multiply it by dh (the chain rule)."),
         Mistake("half the slope", lambda dh, h: dh * (1 - h), "One factor is missing: the slope of σ is σ(1 − σ)."),
@@ -94,7 +101,7 @@ check_grad_last_step = Check(
         Mistake(
             "last step alone",
             lambda dy, W_y, T: dy @ W_y.T,
-            "That is g_T. `backward` wants one entry for every step: shape (T, B, H), zero elsewhere.",
+            "That is e_T. `backward` wants one entry for every step: shape (T, B, H), zero elsewhere.",
         ),
         Mistake(
             "spread evenly",
@@ -102,7 +109,7 @@ check_grad_last_step = Check(
             "The gradient is not shared out over the steps: the loss touches the last state, and only that one.",
         ),
     ],
-    returns="g",
+    returns="e",
 )
 
 # ---- Exercise 4: the derivative carried forward ----------------------------------------------------------------------
@@ -169,6 +176,16 @@ check_forward_mode = Check(
             "no immediate part",
             _no_immediate_part,
             "b enters at every step, not only at the first: each step adds its own immediate part, the identity.",
+        ),
+        Mistake(
+            "W_h transposed",
+            lambda *a: _carried_forward(*a, lambda P, W, slope: (np.eye(len(W)) + P @ W.T) * slope),
+            "W_h is transposed. P[i, j] has the unit of h in its columns, and h @ W_h leads from rows to columns.",
+        ),
+        Mistake(
+            "W_h on the other side",
+            lambda *a: _carried_forward(*a, lambda P, W, slope: (np.eye(len(W)) + W @ P) * slope),
+            "W_h stands on the wrong side of P: the step from h_{t-1} to h_t comes after the steps before it.",
         ),
         Mistake(
             "slope on the rows",

@@ -173,10 +173,19 @@ def _bigram_counts(ids, V):
     return counts
 
 
-def _bigram(train, test, V, alpha):
-    counts = _bigram_counts(train, V) + alpha
+def _counted_once(ids, V):
+    counts = np.zeros((V, V))
+    counts[ids[:-1], ids[1:]] += 1
+    return counts
+
+
+def _loss(counts, test):
     p = counts / counts.sum(axis=1, keepdims=True)
     return -np.log(p[test[:-1], test[1:]]).mean()
+
+
+def _bigram(train, test, V, alpha):
+    return _loss(_bigram_counts(train, V) + alpha, test)
 
 
 def _denominator_forgotten(train, test, V, alpha):
@@ -224,6 +233,17 @@ check_bigram = Check(
         ),
         Mistake(
             "perplexity", lambda *a: np.exp(_bigram(*a)), "That is the perplexity. The cross-entropy is its logarithm."
+        ),
+        Mistake(
+            "pairs counted once",
+            lambda train, test, V, alpha: _loss(_counted_once(train, V) + alpha, test),
+            "A pair that occurs often is counted once: `counts[a, b] += 1` adds once for each place, however often the "
+            "place is named. Add the pairs one by one, or look at `np.add.at`.",
+        ),
+        Mistake(
+            "table transposed",
+            lambda train, test, V, alpha: _loss(_bigram_counts(train, V).T + alpha, test),
+            "The table is transposed: the row is the symbol before, the column the one that follows.",
         ),
         Mistake(
             "counted on the test text",

@@ -110,6 +110,15 @@ def masked(value: Any) -> bool:
     return isinstance(value, np.ma.MaskedArray)
 
 
+def opaque(value: Any) -> bool:
+    """Whether a value is or holds an array that hides its numbers: a masked one, or one of objects other than `...`."""
+    if isinstance(value, dict):
+        return any(map(opaque, value.values()))
+    if isinstance(value, (tuple, list)):
+        return any(map(opaque, value))
+    return masked(value) or (isinstance(value, np.ndarray) and value.dtype == object and not unwritten(value))
+
+
 def like(yours: Any, wanted: Any) -> Any:
     """`yours` with the containers of `wanted`: arrays for lists, a tuple for an array of that many parts."""
     if isinstance(wanted, dict) and isinstance(yours, dict):
