@@ -151,10 +151,13 @@ def _sigmoid(a):
     return 1 / (1 + np.exp(-a))
 
 
-def _minimal(dh, h_before, f, n, U_f, U_n, *, mixes=1.0, resets=1.0, gate=1.0, reset_carry=1.0, turned=False):
+def _minimal(
+    dh, h_before, f, n, U_f, U_n, *, mixes=1.0, resets=1.0, gate=1.0, reset_carry=1.0, turned=False, brackets=True
+):
     delta_n = dh * f * (1 - n**2)
     dq = delta_n @ (U_n if turned else U_n.T)
-    delta_f = (mixes * dh * (n - h_before) + resets * dq * h_before) * f * (1 - f)
+    df = mixes * dh * (n - h_before) + resets * dq * h_before
+    delta_f = df * f * (1 - f) if brackets else df * f * 1 - f
     back = delta_f @ (U_f if turned else U_f.T)
     return delta_f, delta_n, dh * (1 - f) + reset_carry * dq * f + gate * back
 
@@ -184,6 +187,11 @@ check_minimal_backward = Check(
     solution=_variant(),
     cases=_minimal_cases,
     mistakes=[
+        Mistake(
+            "brackets",
+            _variant(brackets=False),
+            "Brackets are missing around 1 − f in δ_f: `a * f * 1 - f` multiplies first and subtracts then.",
+        ),
         Mistake(
             "only as update gate",
             _variant(resets=0.0),

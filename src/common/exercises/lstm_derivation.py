@@ -218,6 +218,16 @@ check_peephole_forward = Check(
             "The candidate g has no peephole; only the three gates have one.",
         ),
         Mistake(
+            "h and c swapped",
+            lambda *a: _peephole_forward(*a)[::-1],
+            "h and c are exchanged: h comes first.",
+        ),
+        Mistake(
+            "weights of i and f exchanged",
+            lambda a, c_before, p_i, p_f, p_o: _peephole(a, c_before, p_f, p_i, p_o),
+            "Two of the peephole weights are exchanged: p_i belongs to the input gate, p_f to the forget gate.",
+        ),
+        Mistake(
             "another order",
             _another_order,
             "The blocks of a stand in the order i, f, g, o. Here the last two are exchanged.",
@@ -229,11 +239,16 @@ check_peephole_forward = Check(
 # ---- Exercise 5: peepholes, backward ---------------------------------------------------------------------------------
 
 
-def _peephole_back(dh, carry, c_before, c, i, f, g, o, p_i, p_f, p_o, *, into_c=1.0, into_carry=1.0, o_saw="c"):
-    delta_o = dh * np.tanh(c) * o * (1 - o)
+def _peephole_back(
+    dh, carry, c_before, c, i, f, g, o, p_i, p_f, p_o, *, into_c=1.0, into_carry=1.0, o_saw="c", brackets=True
+):
+    def through(d, gate):
+        return d * gate * (1 - gate) if brackets else d * gate * 1 - gate
+
+    delta_o = through(dh * np.tanh(c), o)
     dc = dh * o * (1 - np.tanh(c) ** 2) + carry + into_c * delta_o * p_o
-    delta_i = dc * g * i * (1 - i)
-    delta_f = dc * c_before * f * (1 - f)
+    delta_i = through(dc * g, i)
+    delta_f = through(dc * c_before, f)
     delta_g = dc * i * (1 - g**2)
     dc_before = dc * f + into_carry * (delta_i * p_i + delta_f * p_f)
     seen = c if o_saw == "c" else c_before
@@ -252,6 +267,11 @@ def _wrongly(**options):
         return delta, dc_before, dp.sum(axis=1)
 
     return backward
+
+
+def _blocks_of_delta(delta, dc_before, dp):
+    d_i, d_f, d_g, d_o = np.split(delta, 4, axis=1)
+    return np.hstack([d_i, d_f, d_o, d_g]), dc_before, dp
 
 
 def _no_batch_sum(dh, carry, c_before, c, i, f, g, o, p_i, p_f, p_o):
@@ -294,6 +314,16 @@ check_peephole_backward = Check(
             "dp_o with the old state",
             _wrongly(o_saw="c_before"),
             "The output gate has seen c_t, so its weight's gradient is the sum of δ_o ⊙ c_t.",
+        ),
+        Mistake(
+            "another order",
+            lambda *a: _blocks_of_delta(*_peephole_backward(*a)),
+            "The blocks of delta stand in the order i, f, g, o. Here the last two are exchanged.",
+        ),
+        Mistake(
+            "brackets",
+            _wrongly(brackets=False),
+            "Brackets are missing in the slope of the gates: `a * i * 1 - i` multiplies first and subtracts then.",
         ),
         Mistake(
             "no sum over the batch",

@@ -37,7 +37,8 @@ def _backward(
     keep     what dc is carried through: "f" (right), "i" or "one"
     past     what a masked step hands on: "both" (right), "dh" alone, "dc" alone, or dc "faded" by the forget gate
     outside  what a masked step does with its own e: "kept" (right) or "dropped"
-    steps    which steps give something to the parameters: "masked" (the real ones, right) or "all"
+    steps    which steps give something to the parameters: "masked" (the real ones, right), "delta" (all of them), or
+             "all", where a masked step carries on as a real one too
     carried  which carries are not cut: "hc" (right), "h", "c" or ""
     """
     T, B, H = e.shape
@@ -52,7 +53,7 @@ def _backward(
         whole = np.hstack(
             [dc * g * i * (1 - i), dc * c_before * f * (1 - f), dc * i * (1 - inside**2), dh * tanh_c * o * (1 - o)]
         )
-        delta = whole if steps == "all" else whole * real
+        delta = whole if steps in ("all", "delta") else whole * real
         dW_x += x.T @ delta
         dW_h += h_before.T @ delta
         db += delta.sum(axis=0)
@@ -81,10 +82,15 @@ def _exit(dh, carry_c, i, f, g, o, c, c_before):
     return _exit_as(dh, carry_c, i, f, g, o, c, c_before)
 
 
-def _exit_as(dh, carry_c, i, f, g, o, c, c_before, *, slope=False, squashed=False, later=True, keep=True):
+def _exit_as(
+    dh, carry_c, i, f, g, o, c, c_before, *, slope=False, squashed=False, later=True, keep=True, brackets=True
+):
+    def through(d, gate):
+        return d * gate * (1 - gate) if brackets else d * gate * 1 - gate
+
     dc = dh * o * (1 - np.tanh(c) ** 2 if slope else 1) + carry_c * later
-    delta_o = dh * (np.tanh(c) if squashed else c) * o * (1 - o)
-    delta = [dc * g * i * (1 - i), dc * c_before * f * (1 - f), dc * i * (1 - g**2), delta_o]
+    delta_o = through(dh * (np.tanh(c) if squashed else c), o)
+    delta = [through(dc * g, i), through(dc * c_before, f), dc * i * (1 - g**2), delta_o]
     return np.hstack(delta), dc * f if keep else dc
 
 
@@ -108,6 +114,11 @@ check_linear_exit_backward = Check(
             "nothing changed",
             lambda *a: _exit_as(*a, slope=True, squashed=True),
             "These are still the equations with tanh(c). Two of them contain it: which?",
+        ),
+        Mistake(
+            "brackets",
+            lambda *a: _exit_as(*a, brackets=False),
+            "Brackets are missing in the slope of the gates: `a * i * 1 - i` multiplies first and subtracts then.",
         ),
         Mistake(
             "slope of tanh left",
@@ -208,6 +219,12 @@ check_masked_lstm_backward = Check(
     solution=_masked,
     cases=_masked_cases,
     mistakes=[
+        Mistake(
+            "delta not zeroed",
+            _masked_wrong(steps="delta"),
+            "The carries are right, but delta is not zero at masked steps: nothing was computed there, so x, the"
+            " weights and the bias get nothing.",
+        ),
         Mistake(
             "mask ignored",
             _masked_wrong(steps="all"),

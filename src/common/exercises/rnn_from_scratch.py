@@ -144,9 +144,15 @@ check_masked_backward = Check(
             " on the way back.",
         ),
         Mistake(
-            "g dropped",
+            "delta not zeroed",
+            lambda *a: _masked_as(*a, steps="all"),
+            "The carry is right, but delta is not zero at masked steps: nothing was computed there, so x, the weights"
+            " and the bias get nothing.",
+        ),
+        Mistake(
+            "e dropped",
             lambda *a: _masked_as(*a, outside="dropped"),
-            "You drop g at masked steps. The output there repeats an earlier state, and what reaches it belongs to that"
+            "You drop e at masked steps. The output there repeats an earlier state, and what reaches it belongs to that"
             " state. (A loss that ignores padding hands in zeros by itself.)",
         ),
     ],
@@ -259,6 +265,11 @@ check_truncated_backward = Check(
             lambda *a: _backward(*a[:-1], cut=lambda t: (t + 1) % a[-1] == 0),
             "The cut is one step off. Counting from 0, chunks begin at 0, k, 2k, …; the carry is dropped after step t"
             " when t is the first step of a chunk, because from there it would enter the chunk before.",
+        ),
+        Mistake(
+            "dh_0 cut too",
+            lambda *a: {**_truncated(*a), "h_0": np.zeros_like(a[2])},
+            "dh_0 is cut as well. The first chunk begins with h_0, and the gradient of that chunk reaches it.",
         ),
         Mistake(
             "state cut too",
