@@ -1,4 +1,4 @@
-"""Checks for the exercises of notebooks/03_gradients/2_measured.ipynb."""
+"""Checks for the exercises of notebooks/03_gradients/2_measured.ipynb, and for the first of 3_what_helps.ipynb."""
 
 from __future__ import annotations
 
