@@ -120,6 +120,11 @@ check_leaky_jacobian = Check(
             "W_h[j, i] leads from unit j to unit i. The Jacobian has the unit that responds first: W_h transposed.",
         ),
         Mistake(
+            "brackets",
+            lambda u, W_h, alpha: (1 - alpha) * np.eye(len(u)) + alpha * 1 - (u**2)[:, None] * W_h.T,
+            "Brackets are missing around 1 − u²: `alpha * 1 - u**2 * W` multiplies first and subtracts then.",
+        ),
+        Mistake(
             "identity as ones",
             lambda u, W_h, alpha: (1 - alpha) + alpha * (1 - u**2)[:, None] * W_h.T,
             "1 − α was added to every entry. The direct path joins each unit to itself alone: the identity matrix.",

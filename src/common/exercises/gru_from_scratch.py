@@ -56,7 +56,8 @@ def _backward(
     inner    what goes back through U_n with the reset after: "dm" (right) or "delta_n"
     past     what a masked step hands on: "carry" (dh, right), "nothing", or dh "faded" by the update gate
     outside  what a masked step does with its own e: "kept" (right) or "dropped"
-    steps    which steps give something to the parameters: "masked" (the real ones, right) or "all"
+    steps    which steps give something to the parameters: "masked" (the real ones, right), "delta" (all of them), or
+             "all", where a masked step carries on as a real one too
     ways     which ways lead to the step before: "all" (right), "direct" (dh ⊙ z), "through r", "no direct", "none"
     """
     T, B, H = e.shape
@@ -67,7 +68,7 @@ def _backward(
         x, h_before, r, z, n, m_or_q = caches[t]
         real = np.ones((B, 1), bool) if mask is None else mask[t][:, None]
         dh = carry + (e[t] if outside == "kept" else e[t] * real)
-        used = dh if steps == "all" else dh * real
+        used = dh if steps in ("all", "delta") else dh * real
         delta_n = used * (1 - z) * (1 - n**2)
         delta_z = sign * used * (h_before - n) * z * (1 - z)
         if reset == "after":
@@ -236,6 +237,12 @@ check_masked_gru_backward = Check(
     solution=_masked,
     cases=_masked_cases,
     mistakes=[
+        Mistake(
+            "delta not zeroed",
+            _masked_wrong(steps="delta"),
+            "The carry is right, but the deltas are not zero at masked steps: nothing was computed there, so x, the"
+            " weights and the biases get nothing.",
+        ),
         Mistake(
             "mask ignored",
             _masked_wrong(steps="all"),
