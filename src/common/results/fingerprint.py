@@ -15,7 +15,15 @@ from pathlib import Path
 COMMON = Path(__file__).resolve().parents[1]
 
 # Modules that show, check or store results and compute none: a new colour makes no record stale.
-SHOW_ONLY = ("common", "common.exercises", "common.explorer", "common.plots", "common.results", "common.tables")
+SHOW_ONLY = (
+    "common",
+    "common.disk",
+    "common.exercises",
+    "common.explorer",
+    "common.plots",
+    "common.results",
+    "common.tables",
+)
 
 
 def code_behind(notebook: Path, common: Path = COMMON) -> dict[str, str]:
