@@ -71,9 +71,9 @@ check_sigmoid_delta = Check(
 
 
 def _grad_last_step(dy, W_y, T):
-    g = np.zeros((T, len(dy), len(W_y)))
-    g[-1] = dy @ W_y.T
-    return g
+    e = np.zeros((T, len(dy), len(W_y)))
+    e[-1] = dy @ W_y.T
+    return e
 
 
 def _first_step(dy, W_y, T):

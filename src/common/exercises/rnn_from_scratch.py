@@ -66,15 +66,15 @@ check_relu_step_backward = Check(
 # ---- Exercise 2: the backward pass with a mask -----------------------------------------------------------------------
 
 
-def _masked(g, mask, x, h_0, hs, W_x, W_h) -> Grads:
-    return _masked_as(g, mask, x, h_0, hs, W_x, W_h)
+def _masked(e, mask, x, h_0, hs, W_x, W_h) -> Grads:
+    return _masked_as(e, mask, x, h_0, hs, W_x, W_h)
 
 
-def _masked_as(g, mask, x, h_0, hs, W_x, W_h, *, past="carry", outside="kept", steps="masked") -> Grads:
+def _masked_as(e, mask, x, h_0, hs, W_x, W_h, *, past="carry", outside="kept", steps="masked") -> Grads:
     """The right backward pass, or one of the wrong ones.
 
     past     what a masked step hands to the step before: "carry" (right), "nothing", "product" (as a real step does)
-    outside  what a masked step does with its own g: "kept" (right) or "dropped"
+    outside  what a masked step does with its own e: "kept" (right) or "dropped"
     steps    which steps give something to the parameters: "masked" (the real ones, right) or "all"
     """
     carry, dx = np.zeros_like(h_0), np.zeros_like(x)
@@ -82,7 +82,7 @@ def _masked_as(g, mask, x, h_0, hs, W_x, W_h, *, past="carry", outside="kept", s
     for t in reversed(range(len(x))):
         real = mask[t][:, None]
         h_before = hs[t - 1] if t > 0 else h_0
-        dh = carry + (g[t] if outside == "kept" else g[t] * real)
+        dh = carry + (e[t] if outside == "kept" else e[t] * real)
         whole = dh * (1 - hs[t] ** 2)
         delta = whole if steps == "all" else whole * real
         dW_x += x[t].T @ delta
@@ -114,11 +114,11 @@ def _masked_cases(rng: np.random.Generator) -> list[Case]:
         x, h_0 = rng.normal(size=(T, B, D)), rng.normal(size=(B, H))
         W_x, W_h, b = rng.normal(size=(D, H)), rng.normal(size=(H, H)), rng.normal(size=H)
         hs = _masked_states(x, mask, h_0, W_x, W_h, b)
-        g = rng.normal(size=(T, B, H))
+        e = rng.normal(size=(T, B, H))
         label = (
             f"padding at the {place}" if place == "end" else "masked steps in the middle" if place else "one real step"
         )
-        cases.append(case(g, mask, x, h_0, hs, W_x, W_h, label=label, T=T, B=B, D=D, H=H))
+        cases.append(case(e, mask, x, h_0, hs, W_x, W_h, label=label, T=T, B=B, D=D, H=H))
     return cases
 
 
@@ -162,11 +162,11 @@ check_masked_backward = Check(
 # ---- Exercise 3: find two faults -------------------------------------------------------------------------------------
 
 
-def _repaired(g, x, h_0, hs, W_x, W_h) -> Grads:
-    return _backward(g, x, h_0, hs, W_x, W_h)
+def _repaired(e, x, h_0, hs, W_x, W_h) -> Grads:
+    return _backward(e, x, h_0, hs, W_x, W_h)
 
 
-def _backward(g, x, h_0, hs, W_x, W_h, *, slope=True, transposed=True, cut=None, state_cut=False) -> Grads:
+def _backward(e, x, h_0, hs, W_x, W_h, *, slope=True, transposed=True, cut=None, state_cut=False) -> Grads:
     """The right backward pass, or one with faults: `slope` and `transposed` switch those of exercise 3 on when False,
     `cut(t)` tells before which step the carry is dropped, and `state_cut` takes the state there as zero as well.
     """
@@ -175,7 +175,7 @@ def _backward(g, x, h_0, hs, W_x, W_h, *, slope=True, transposed=True, cut=None,
     for t in reversed(range(len(x))):
         h_before = hs[t - 1] if t > 0 else h_0
         dropped = t > 0 and cut is not None and cut(t)
-        dh = g[t] + carry
+        dh = e[t] + carry
         delta = dh * (1 - hs[t] ** 2) if slope else dh * 1 - hs[t] ** 2
         dW_x += x[t].T @ delta
         if not (dropped and state_cut):
@@ -187,7 +187,7 @@ def _backward(g, x, h_0, hs, W_x, W_h, *, slope=True, transposed=True, cut=None,
 
 
 def _sequence(rng: np.random.Generator, T: int, B: int, D: int, H: int) -> tuple[np.ndarray, ...]:
-    """g, x, h_0, hs, W_x, W_h of a random network over T steps."""
+    """e, x, h_0, hs, W_x, W_h of a random network over T steps."""
     x, h_0 = rng.normal(size=(T, B, D)), rng.normal(size=(B, H))
     W_x, W_h, b = (0.7 * rng.normal(size=shape) for shape in ((D, H), (H, H), (H,)))
     hs = _masked_states(x, np.ones((T, B), bool), h_0, W_x, W_h, b)
@@ -233,8 +233,8 @@ check_repaired_backward = Check(
 # ---- Exercise 4: truncated -------------------------------------------------------------------------------------------
 
 
-def _truncated(g, x, h_0, hs, W_x, W_h, k) -> Grads:
-    return _backward(g, x, h_0, hs, W_x, W_h, cut=lambda t: t % k == 0)
+def _truncated(e, x, h_0, hs, W_x, W_h, k) -> Grads:
+    return _backward(e, x, h_0, hs, W_x, W_h, cut=lambda t: t % k == 0)
 
 
 def _truncated_cases(rng: np.random.Generator) -> list[Case]:
