@@ -360,3 +360,37 @@ def test_the_names_in_the_book_s_notebooks_fit_their_notebooks():
     for path in (results.ROOT / "notebooks").rglob("*.ipynb"):
         for name in fingerprint.experiments_of(path):
             assert results.ROOT / "notebooks" / Path(name).parent.with_suffix(".ipynb") == path
+
+
+def test_only_the_cells_up_to_the_one_that_saves_count(tmp_path):
+    """What comes after an experiment was saved cannot have made its record."""
+    first = 'run = results.experiment("07_made_up/1_example/accuracy", small={}, full={})'
+    second = 'other = results.experiment("07_made_up/1_example/speed", small={}, full={})'
+    cells = ["width = 64", first, "run.save({})", "print(width)", second, "depth = 2", "other.save({})", "show()"]
+
+    def behind(name, *changed):
+        sources = [changed[1] if changed and number == changed[0] else cell for number, cell in enumerate(cells)]
+        path = notebook(tmp_path / f"{abs(hash(changed))}.ipynb", *sources)
+        return fingerprint.code_behind(path, experiment=name)["notebook"]
+
+    accuracy, speed = "07_made_up/1_example/accuracy", "07_made_up/1_example/speed"
+    for number in range(len(cells)):
+        change = (number, cells[number] + "; more = 1")
+        assert (behind(accuracy, *change) != behind(accuracy)) == (number <= 2), number
+        assert (behind(speed, *change) != behind(speed)) == (number <= 6), number
+        assert behind(None, *change) != behind(None), number
+    renamed = "07_made_up/1_example/unsaved"
+    assert behind(renamed) == behind(None)
+
+
+def test_a_variable_that_is_used_again_belongs_to_the_next_experiment(tmp_path):
+    cells = [
+        'run = results.experiment("07_made_up/1_example/accuracy", small={}, full={})',
+        "run.save({})",
+        'run = results.experiment("07_made_up/1_example/speed", small={}, full={})',
+        "run.save({})",
+    ]
+    path = notebook(tmp_path / "a.ipynb", *cells)
+    until_first = notebook(tmp_path / "b.ipynb", *cells[:2])
+    of_first = fingerprint.code_behind(path, experiment="07_made_up/1_example/accuracy")
+    assert of_first == fingerprint.code_behind(until_first)

@@ -84,7 +84,7 @@ class Run:
             return None
         commit, changed = _commit()
         record |= {"hardware": _hardware(), "versions": _versions(), "commit": commit, "changed_files": changed}
-        record["code"] = fingerprint.code_behind(_notebooks() / _notebook_of(self.name))
+        record["code"] = fingerprint.code_behind(_notebooks() / _notebook_of(self.name), experiment=self.name)
         return write(record)
 
 
@@ -136,7 +136,7 @@ def changed_since(record: dict) -> list[str]:
     notebook = _notebooks() / _notebook_of(record["experiment"])
     if not notebook.is_file():
         return ["notebook"]
-    then, now = record["code"], fingerprint.code_behind(notebook)
+    then, now = record["code"], fingerprint.code_behind(notebook, experiment=record["experiment"])
     return [part for part in dict.fromkeys([*now, *then]) if then.get(part) != now.get(part)]
 
 

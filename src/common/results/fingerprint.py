@@ -26,8 +26,11 @@ SHOW_ONLY = (
 )
 
 
-def code_behind(notebook: Path, common: Path = COMMON) -> dict[str, str]:
+def code_behind(notebook: Path, common: Path = COMMON, *, experiment: str | None = None) -> dict[str, str]:
     """Return part -> fingerprint for a notebook: "notebook" for its own code, then every `common` module it uses.
+
+    experiment  count the cells up to the one that saves this experiment: what comes later cannot have made its record,
+                it only shows it. All cells when None, or when nothing saves it
 
     A module counts when the notebook imports it or when a module that counts imports it. The setup cell does not
     count (it holds the book's address), nor do the modules of SHOW_ONLY.
@@ -35,6 +38,7 @@ def code_behind(notebook: Path, common: Path = COMMON) -> dict[str, str]:
     Raises FileNotFoundError if there is no such notebook.
     """
     trees = [_without_docstrings(_parsed(source)) for source in _code_cells(notebook)]
+    trees = trees[: _saved_in(trees, experiment) + 1]
     parts = {"notebook": _hash("\n".join(map(canonical, trees)))}
     waiting = [module for tree in trees for module in _imports(tree, "", common)]
     while waiting:
@@ -47,6 +51,35 @@ def code_behind(notebook: Path, common: Path = COMMON) -> dict[str, str]:
         package = module if path.name == "__init__.py" else module.rpartition(".")[0]
         waiting += _imports(tree, package, common)
     return {name: parts[name] for name in sorted(parts, key=lambda name: (name != "notebook", name))}
+
+
+def _saved_in(trees: list[ast.Module], experiment: str | None) -> int:
+    """Return the number of the last cell that saves the experiment; that of the last cell if none does."""
+    run, found = None, len(trees) - 1
+    for number, tree in enumerate(trees):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Assign) and (named := _experiment(node.value)):
+                name = getattr(node.targets[0], "id", None)
+                run = name if named == experiment else None if name == run else run
+            elif run and _saves(node, run):
+                found = number
+    return found
+
+
+def _saves(node: ast.AST, run: str) -> bool:
+    """Whether a node is the call `run.save(…)`."""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+        return False
+    return node.func.attr == "save" and getattr(node.func.value, "id", None) == run
+
+
+def _experiment(node: ast.AST) -> str | None:
+    """Return the name in a call `results.experiment("name", …)`, None for anything else."""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, (ast.Attribute, ast.Name)):
+        return None
+    called = getattr(node.func, "attr", None) or getattr(node.func, "id", None)
+    first = node.args[0] if called == "experiment" and node.args else None
+    return first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else None
 
 
 def canonical(node) -> str:
@@ -70,15 +103,8 @@ def _is_empty_string(node) -> bool:
 
 def experiments_of(notebook: Path) -> list[str]:
     """Return the names of the experiments that a notebook's code makes with `results.experiment("…", …)`."""
-    found = []
-    for source in _code_cells(notebook):
-        for node in ast.walk(_parsed(source)):
-            called = isinstance(node, ast.Call) and isinstance(node.func, (ast.Attribute, ast.Name))
-            name = getattr(node.func, "attr", None) or getattr(node.func, "id", None) if called else None
-            first = node.args[0] if name == "experiment" and node.args else None
-            if isinstance(first, ast.Constant) and isinstance(first.value, str):
-                found.append(first.value)
-    return found
+    nodes = (node for source in _code_cells(notebook) for node in ast.walk(_parsed(source)))
+    return [name for node in nodes if (name := _experiment(node))]
 
 
 def packages_of(notebook: Path) -> set[str]:
