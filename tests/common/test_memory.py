@@ -186,9 +186,7 @@ def _convert(lay):
     return found
 
 
-SUBJECTS = {
-    f"cell {name}": functools.partial(through_cell, made) for name, made in CELLS.items()
-} | {
+SUBJECTS = {f"cell {name}": functools.partial(through_cell, made) for name, made in CELLS.items()} | {
     "Linear": _linear,
     "Embedding": _embedding,
     "Dropout": _dropout,
