@@ -135,6 +135,10 @@ def test_numbers_in_sentences(small):
             plan.number(unknown)
 
 
+def test_times_are_given_to_half_an_hour():
+    assert [book_plan._half_hours(minutes) for minutes in (10, 45, 80, 120, 460)] == ["0", "1", "1.5", "2", "7.5"]
+
+
 def test_a_page_that_opens_no_part_has_nothing_to_list(small):
     with pytest.raises(book_plan.PlanError, match="opens no part"):
         book_plan.part_table(small(), "book/index", "")
@@ -157,6 +161,9 @@ def test_the_drawing_has_a_station_a_stop_and_a_text_that_replaces_it(plan):
     ground = root.find(f"{name}rect")
     assert (ground.get("width"), ground.get("height"), ground.get("fill")) == (str(width), str(height), "#ffffff")
     assert max(int(c.get("cy")) for c in stations) < height - 14
+    last = {x: max(int(c.get("cy")) for c in stations if c.get("cx") == x) for x in {c.get("cx") for c in stations}}
+    ends = [re.fullmatch(r"M(\d+) 78L\1 (\d+)", line.get("d")).groups() for line in root.iter(f"{name}path")]
+    assert {x: int(y) for x, y in ends} == last, "a line ends at its last station"
     sizes = [int(t.get("font-size")) for t in root.iter(f"{name}text")]
     assert min(sizes) * 350 / width >= 11, "letters must stay readable where the picture is 350 px wide"
 
